@@ -16,11 +16,23 @@ Flops matrix_flops(const Graph& graph) {
   return total;
 }
 
+Traffic traffic(const Kernel& kernel) {
+  Traffic sum;
+  for (const OperatorShape& part : kernel.parts) {
+    Traffic one = traffic(part);
+    sum.read += one.read;
+    sum.written += one.written;
+    sum.weights += one.weights;
+  }
+  return sum;
+}
+
 Bytes bytes_of(const Graph& graph, TensorKind kind) {
   Bytes total;
   for (size_t i = 0; i < graph.tensors.size(); ++i) {
     const Tensor& tensor = graph.tensors[i];
-    if (tensor.kind == kind && tensor.storage == i) total += tensor.bytes;  // views share storage and count once
+    if (tensor.kind == kind && tensor.storage == i)
+      total += tensor.bytes;  // views share storage and count once
   }
   return total;
 }
@@ -37,15 +49,18 @@ std::string broken_invariant(const Graph& graph) {
     const Operator& op = graph.operators[i];
     if (op.kernel >= graph.kernels.size()) return fmt::format("operator {} has no kernel", i);
     if (op.name >= graph.names.size()) return fmt::format("operator {} has no name", i);
-    if (op.first_use + op.inputs + op.outputs > graph.uses.size()) return fmt::format("operator {} has uses past the end", i);
-    if (op.layer < -1 || op.layer > graph.layers) return fmt::format("operator {} lies in layer {}", i, op.layer);
+    if (op.first_use + op.inputs + op.outputs > graph.uses.size())
+      return fmt::format("operator {} has uses past the end", i);
+    if (op.layer < -1 || op.layer > graph.layers)
+      return fmt::format("operator {} lies in layer {}", i, op.layer);
     for (TensorId t : graph.inputs(op)) {
       if (t >= graph.tensors.size() || !produced[graph.tensors[t].storage]) {
         return fmt::format("operator {} ({}) reads a tensor before it is made", i, graph.names[op.name]);
       }
     }
     for (TensorId t : graph.outputs(op)) {
-      if (t >= graph.tensors.size() || graph.tensors[t].producer != i) return fmt::format("operator {} does not own its output", i);
+      if (t >= graph.tensors.size() || graph.tensors[t].producer != i)
+        return fmt::format("operator {} does not own its output", i);
       produced[t] = true;
     }
   }
@@ -63,13 +78,15 @@ TensorId GraphBuilder::input(Bytes bytes, TensorKind kind) {
   return id;
 }
 
-TensorId GraphBuilder::add(std::string_view name, int layer, OperatorShape shape, std::span<const TensorId> inputs, Bytes output) {
+TensorId GraphBuilder::add(std::string_view name, int layer, OperatorShape shape,
+                           std::span<const TensorId> inputs, Bytes output) {
   OperatorId op = add(name, layer, Kernel{{shape}}, inputs, std::span<const Bytes>(&output, 1));
   return graph_.outputs(graph_.operators[op])[0];
 }
 
-OperatorId GraphBuilder::add(std::string_view name, int layer, Kernel kernel, std::span<const TensorId> inputs,
-                             std::span<const Bytes> outputs, OperatorId mirror) {
+OperatorId GraphBuilder::add(std::string_view name, int layer, Kernel kernel,
+                             std::span<const TensorId> inputs, std::span<const Bytes> outputs,
+                             OperatorId mirror) {
   auto id = static_cast<OperatorId>(graph_.operators.size());
   Operator op;
   op.kernel = intern(std::move(kernel));
