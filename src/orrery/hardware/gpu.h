@@ -1,10 +1,12 @@
-// What is known of a GPU: data-sheet figures, published achievable figures, and which family of kernels its libraries run.
-// All are facts from data/gpus/*.yaml, each with a source there.
+// What is known of a GPU: data-sheet figures, published achievable figures, and which family of kernels its
+// libraries run. All are facts from data/gpus/*.yaml, each with a source there.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "orrery/base/data_type.h"
 #include "orrery/base/units.h"
@@ -12,7 +14,18 @@
 namespace orrery::hardware {
 
 enum class Architecture : uint8_t {
-  Pascal, Volta, Turing, Ampere, Ada, Hopper, Blackwell /* sm_100 */, BlackwellConsumer /* sm_120 */, CDNA, CDNA2, CDNA3, CDNA4,
+  Pascal,
+  Volta,
+  Turing,
+  Ampere,
+  Ada,
+  Hopper,
+  Blackwell /* sm_100 */,
+  BlackwellConsumer /* sm_120 */,
+  CDNA,
+  CDNA2,
+  CDNA3,
+  CDNA4,
 };
 inline constexpr size_t kArchitectures = 12;
 std::string_view name(Architecture);
@@ -31,12 +44,17 @@ struct Gpu {
   double compute_capability = 0;  // 9.0; 0 = not NVIDIA
   int multiprocessors = 0;        // SMs, or compute units
   int lanes = 0;                  // FP32 lanes per multiprocessor
-  Hertz boost_clock;              // at which `peak` is quoted
-  Bytes l2;                       // AMD: the last-level cache that all dies share
-  Bytes shared_memory, registers;  // per multiprocessor
-  std::array<FlopsPerSecond, kDataTypes> peak{};  // dense; 0 = not supported by the matrix units
-  struct Achievable {                              // published microbenchmarks; 0 = none known
-    BytesPerSecond memory_bandwidth;
+  Hertz boost_clock;              // at which the FP32 peak is quoted
+  Hertz tensor_clock;  // at which the matrix units' peaks are quoted: less than the boost clock on Hopper; 0
+                       // = the same
+  Bytes l2;            // AMD: the last-level cache that all dies share, where there is one
+  Bytes shared_memory, registers;                        // per multiprocessor
+  std::array<FlopsPerSecond, kDataTypes> peak{};         // dense; 0 = not supported by the matrix units
+  FlopsPerSecond matrix_fp32;                            // AMD: FP32 by the matrix units; 0 elsewhere
+  struct Achievable {                                    // published microbenchmarks; 0 = none known
+    BytesPerSecond memory_bandwidth;                     // copy or triad: reads and writes mixed
+    BytesPerSecond memory_read_bandwidth, l2_bandwidth;  // reads alone
+    BytesPerSecond link_bandwidth;  // what a peer copy or a large all-reduce reaches, per direction
     std::array<FlopsPerSecond, kDataTypes> rate{};
   } achievable;
   struct Kernels {
@@ -47,9 +65,11 @@ struct Gpu {
   double process_nm = 0;
 
   FlopsPerSecond peak_rate(DataType type) const { return peak[static_cast<size_t>(type)]; }
-  // Dense FLOP per clock and multiprocessor: a power of two on every NVIDIA part; catches sparse figures.
+  // Dense FLOP per clock and multiprocessor: a power of two on nearly every part; catches sparse figures.
   double flops_per_clock(DataType type) const {
-    return peak_rate(type).value() / (boost_clock.value() * multiprocessors);
+    bool by_lanes = type == DataType::FP32 || !(tensor_clock.value() > 0);
+    Hertz clock = by_lanes ? boost_clock : tensor_clock;
+    return peak_rate(type).value() / (clock.value() * multiprocessors);
   }
 };
 
