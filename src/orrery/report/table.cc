@@ -30,6 +30,15 @@ int significant_decimals(double value) {
   return std::max(0, 2 - exponent);
 }
 
+// With a margin, as many digits as it leaves certain: one of its own, two where it begins with 1 or 2 ("61
+// ±5", "12.9 ±1.1").
+int certain_decimals(double margin) {
+  constexpr double kTwoDigitsBelow = 2.95;
+  int exponent = static_cast<int>(std::floor(std::log10(margin)));
+  bool two = margin / std::pow(10, exponent) < kTwoDigitsBelow;
+  return std::max(0, (two ? 1 : 0) - exponent);
+}
+
 bool has_margin(const Cell& cell) {
   const Number* n = std::get_if<Number>(&cell);
   return n && std::isfinite(n->margin) && n->margin > 0;
@@ -85,10 +94,9 @@ std::string show(const Cell& cell) {
   if (std::holds_alternative<std::monostate>(cell)) return kNothing;
   if (const std::string* text = std::get_if<std::string>(&cell)) return *text;
   const Number& n = std::get<Number>(cell);
-  std::string text = show(n.value, n.decimals);
-  if (!std::isfinite(n.value) || !has_margin(cell)) return text;
-  int decimals = n.decimals == kSignificant ? significant_decimals(n.value) : n.decimals;
-  return text + " ±" + show(n.margin, decimals);
+  if (!std::isfinite(n.value) || !has_margin(cell)) return show(n.value, n.decimals);
+  int decimals = n.decimals == kSignificant ? certain_decimals(n.margin) : n.decimals;
+  return show(n.value, decimals) + " ±" + show(n.margin, decimals);
 }
 
 std::string to_markdown(const Table& table) {

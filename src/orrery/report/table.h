@@ -29,18 +29,18 @@ inline Cell number_with_margin(double value, double margin, int decimals = kSign
 }
 
 struct Column {
-  std::string name;
-  std::string unit;  // "ms", "%", "" for none; shown beside the name
+  std::string name = {};
+  std::string unit = {};  // "ms", "%", "" for none; shown beside the name
 };
 
 struct Table {
-  std::string title;
-  std::vector<Column> columns;
+  std::string title = {};
+  std::vector<Column> columns = {};
   // A row has at most columns.size() cells. Where it has fewer, its last cell runs across the rest of the
   // line on a terminal
   // ("NO  350 GB of weights; ..."), and the missing ones are empty in the other forms.
-  std::vector<std::vector<Cell>> rows;
-  std::vector<std::string> notes;  // sentences below the table
+  std::vector<std::vector<Cell>> rows = {};
+  std::vector<std::string> notes = {};  // sentences below the table
 };
 
 // "9,140", "12.9 ±1.1", "1.2e-07", "–": a cell as a person reads it.

@@ -35,7 +35,10 @@ TEST(Table, numbers_show_three_significant_digits_and_group_thousands) {
   EXPECT_EQ(show(999.7), "1,000");
 }
 
-TEST(Table, a_margin_has_the_decimals_of_its_value) {
+TEST(Table, a_margin_decides_the_digits) {
+  EXPECT_EQ(show(number_with_margin(61.2, 5.1)), "61 ±5");
+  EXPECT_EQ(show(number_with_margin(0.139, 0.054)), "0.14 ±0.05");
+  EXPECT_EQ(show(number_with_margin(11.62, 1.25, 2)), "11.62 ±1.25");
   EXPECT_EQ(show(number_with_margin(12.94, 1.08)), "12.9 ±1.1");
   EXPECT_EQ(show(number_with_margin(9140, 731)), "9,140 ±731");
   EXPECT_EQ(show(number_with_margin(61, kNan)), "61.0");

@@ -1,0 +1,287 @@
+#include "orrery/report/latency_words.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <vector>
+
+#include "orrery/report/table.h"
+
+namespace orrery::report {
+
+using schedule::DeviceAnswer;
+using schedule::LatencyReport;
+using schedule::PhaseForecast;
+
+namespace {
+
+// "HBM" of "HBM3e": the kind of memory that people name.
+std::string memory_word(const hardware::Device& device) {
+  std::string word;
+  for (char c : device.memory_type) {
+    if (!std::isalpha(static_cast<unsigned char>(c)) || std::islower(static_cast<unsigned char>(c))) break;
+    word += c;
+  }
+  return word.empty() ? "memory" : word;
+}
+
+std::string plain_title(const DeviceAnswer& answer) {
+  return answer.device.title.empty() ? answer.device.name : answer.device.title;
+}
+
+std::string list_of(const std::vector<std::string>& words) {
+  std::string out;
+  for (size_t i = 0; i < words.size(); ++i) {
+    out += (i == 0 ? "" : i + 1 == words.size() ? " and " : ", ") + words[i];
+  }
+  return out;
+}
+
+// A time of one step as a person says it.
+std::string said(Seconds time) {
+  return time.value() >= 1 ? show(time.value()) + " s" : show(time.value() * 1e3) + " ms";
+}
+
+std::string checked_sentence(const LatencyReport& report) {
+  std::vector<std::string> models, kernels, none;
+  for (const DeviceAnswer& answer : report.devices) {
+    auto& list = answer.checked_on == "models" ? models : answer.checked_on == "kernels" ? kernels : none;
+    list.push_back(plain_title(answer));
+  }
+  std::string out;
+  if (!models.empty()) out += "Whole models were measured and compared on " + list_of(models) + "; ";
+  if (!kernels.empty()) out += "single kernels on " + list_of(kernels) + "; ";
+  if (out.empty()) return "None of these GPUs was measured: all figures carry over from others.";
+  out += none.empty() ? "" : "nothing on " + list_of(none) + "; ";
+  out.resize(out.size() - 2);
+  out[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(out[0])));
+  return out + ".";
+}
+
+std::string fits_sentence(const LatencyReport& report, size_t fitting) {
+  size_t all = report.devices.size();
+  const std::string& model = report.model;
+  if (all == 1) {
+    const DeviceAnswer& only = report.devices[0];
+    if (fitting) return fmt::format("{} fits on {}.", model, device_label(report, only));
+    return fmt::format("{} does not fit on {}: {}.", model, device_label(report, only),
+                       why_not(report, only));
+  }
+  if (fitting == all) return fmt::format("{} fits on all {} GPUs.", model, all);
+  if (fitting == 0) return fmt::format("{} fits on none of the {} GPUs.", model, all);
+  return fmt::format("{} fits on {} of {} GPUs.", model, fitting, all);
+}
+
+std::string serving_sentences(const LatencyReport& report, const std::vector<const DeviceAnswer*>& fitting) {
+  auto rate = [](const DeviceAnswer* a) { return a->tokens_per_second_per_device.value; };
+  const DeviceAnswer* fastest =
+      *std::max_element(fitting.begin(), fitting.end(), [&](auto* a, auto* b) { return rate(a) < rate(b); });
+  std::string out = fmt::format(
+      "{} {}{} tokens/s per GPU with {} sequences at once, the first token after {} and then one every {}.",
+      device_label(report, *fastest), fitting.size() > 1 ? "is the fastest: " : "serves ",
+      show(rate(fastest)), show(static_cast<double>(fastest->batch), 0), said(fastest->ttft.value),
+      said(fastest->tpot.value));
+  const DeviceAnswer* cheapest = nullptr;
+  for (const DeviceAnswer* a : fitting) {
+    if (!a->dollars_per_million_tokens || !std::isfinite(*a->dollars_per_million_tokens)) continue;
+    if (!cheapest || *a->dollars_per_million_tokens < *cheapest->dollars_per_million_tokens) cheapest = a;
+  }
+  if (cheapest && fitting.size() > 1) {
+    out +=
+        fmt::format(" {} the cheapest: ${} per million output tokens.",
+                    cheapest == fastest ? std::string("It is also") : device_label(report, *cheapest) + " is",
+                    show(*cheapest->dollars_per_million_tokens));
+  } else if (cheapest) {
+    out += fmt::format(" A million output tokens cost ${}.", show(*cheapest->dollars_per_million_tokens));
+  }
+  return out;
+}
+
+std::string single_mode_sentences(const LatencyReport& report,
+                                  const std::vector<const DeviceAnswer*>& fitting) {
+  const DeviceAnswer* fastest = nullptr;
+  const PhaseForecast* best = nullptr;
+  for (const DeviceAnswer* a : fitting) {
+    const PhaseForecast* phase = deciding_phase(report, *a);
+    if (phase && (!best || phase->time.value < best->time.value)) {
+      fastest = a;
+      best = phase;
+    }
+  }
+  if (!best) return {};
+  const char* what = best->mode == graph::Mode::Train    ? "One training iteration"
+                     : best->mode == graph::Mode::Decode ? "One decode step"
+                                                         : "One prefill";
+  return fmt::format("{} of {} x {} tokens takes {} on {}{}: {} tokens/s at {} % of the matrix peak.", what,
+                     show(static_cast<double>(best->batch), 0), show(static_cast<double>(best->sequence), 0),
+                     said(best->time.value), device_label(report, *fastest),
+                     fitting.size() > 1 ? ", the fastest" : "", show(tokens_per_second(*best)),
+                     show(best->flops_utilization * 100, 0));
+}
+
+}  // namespace
+
+std::string device_label(const LatencyReport& report, const DeviceAnswer& answer) {
+  int copies = devices_of_a_copy(report);
+  return copies > 1 ? fmt::format("{} x {}", copies, plain_title(answer)) : plain_title(answer);
+}
+
+int devices_of_a_copy(const LatencyReport& report) {
+  const graph::Parallelism& parallel = report.workload.parallel;
+  return std::max(1, parallel.tensor) * std::max(1, parallel.pipeline);
+}
+
+const char* mode_name(graph::Mode mode) {
+  switch (mode) {
+    case graph::Mode::Prefill:
+      return "prefill";
+    case graph::Mode::Decode:
+      return "decode";
+    case graph::Mode::Train:
+      return "train";
+  }
+  return "";
+}
+
+const char* attention_name(graph::AttentionKernel attention) {
+  return attention == graph::AttentionKernel::Flash ? "flash" : "eager";
+}
+
+const char* recompute_name(graph::Recompute recompute) {
+  switch (recompute) {
+    case graph::Recompute::None:
+      return "none";
+    case graph::Recompute::Selective:
+      return "selective";
+    case graph::Recompute::Full:
+      return "full";
+  }
+  return "";
+}
+
+const char* optimizer_name(graph::Optimizer optimizer) {
+  switch (optimizer) {
+    case graph::Optimizer::None:
+      return "none";
+    case graph::Optimizer::Sgd:
+      return "sgd";
+    case graph::Optimizer::Momentum:
+      return "momentum";
+    case graph::Optimizer::Adam:
+      return "adam";
+    case graph::Optimizer::MixedAdam:
+      return "mixed_adam";
+  }
+  return "";
+}
+
+const PhaseForecast* deciding_phase(const LatencyReport& report, const DeviceAnswer& answer) {
+  auto pointer = [](const std::optional<PhaseForecast>& phase) { return phase ? &*phase : nullptr; };
+  if (report.serving) return answer.decode ? pointer(answer.decode) : pointer(answer.prefill);
+  switch (report.workload.mode) {
+    case graph::Mode::Prefill:
+      return pointer(answer.prefill);
+    case graph::Mode::Decode:
+      return pointer(answer.decode);
+    case graph::Mode::Train:
+      return pointer(answer.train);
+  }
+  return nullptr;
+}
+
+std::string bound_label(const DeviceAnswer& answer, const PhaseForecast& phase) {
+  std::string what =
+      phase.bound == cost::Bound::Memory ? memory_word(answer.device) : cost::name(phase.bound);
+  return phase.bound_share > 0 ? what + " " + show(phase.bound_share * 100, 0) + " %" : what;
+}
+
+double tokens_per_second(const PhaseForecast& phase) {
+  double tokens = static_cast<double>(phase.batch);
+  if (phase.mode != graph::Mode::Decode) tokens *= static_cast<double>(phase.sequence);
+  return phase.time.value.value() > 0 ? tokens / phase.time.value.value() : 0;
+}
+
+std::string tokens_label(int64_t tokens) {
+  constexpr int64_t kKibi = 1024, kFewTokens = 4 * kKibi, kManyTokens = 10 * kKibi;
+  // Rounded down: what is said to fit, fits.
+  auto in_kibi = [&](int decimals) {
+    double step = decimals ? 10 : 1;
+    return show(std::floor(static_cast<double>(tokens) / kKibi * step) / step, decimals) + "k";
+  };
+  if (tokens % kKibi == 0 && tokens > 0) return in_kibi(0);
+  if (tokens < kFewTokens) return show(static_cast<double>(tokens), 0);
+  return in_kibi(tokens < kManyTokens ? 1 : 0);
+}
+
+Bytes bytes_short(const schedule::MemoryReport& memory) {
+  return memory.fits || memory.needed < memory.available ? Bytes{} : memory.needed - memory.available;
+}
+
+std::string why_not(const LatencyReport& report, const DeviceAnswer& answer) {
+  const schedule::MemoryReport& memory = answer.memory;
+  std::string out;
+  auto largest = std::max_element(memory.rows.begin(), memory.rows.end(),
+                                  [](const auto& a, const auto& b) { return a.bytes < b.bytes; });
+  if (largest != memory.rows.end()) out += format(largest->bytes) + " of " + largest->component + ", ";
+  out += format(bytes_short(memory)) + " short";
+  int needed = memory.smallest_devices;
+  if (needed > devices_of_a_copy(report)) out += fmt::format("; needs {} x {}", needed, plain_title(answer));
+  if (memory.smallest_tensor_parallel > 0) {
+    out += fmt::format("{}--tensor-parallel {}", needed > devices_of_a_copy(report) ? ": " : "; fits with ",
+                       memory.smallest_tensor_parallel);
+  } else {
+    out += "; no --tensor-parallel width of one node is enough";
+  }
+  return out;
+}
+
+std::string subject(const LatencyReport& report) {
+  std::vector<std::string> parts;
+  if (report.parameters > 0) {
+    constexpr double kBillion = 1e9, kMillion = 1e6;
+    bool billions = report.parameters >= kBillion;
+    parts.push_back(show(report.parameters / (billions ? kBillion : kMillion)) + (billions ? " B" : " M") +
+                    " parameters");
+  }
+  std::string type(name(report.config.type));
+  if (report.config.quantization && !report.config.quantization->method.empty()) {
+    type += ", " + report.config.quantization->method + " weights";
+  }
+  parts.push_back(type);
+  if (report.serving) {
+    parts.push_back("prompt of " + show(static_cast<double>(report.prompt), 0) + " tokens");
+    parts.push_back("output of " + show(static_cast<double>(report.output_tokens), 0));
+  } else {
+    parts.push_back(fmt::format("{}, batch {} x {} tokens", mode_name(report.workload.mode),
+                                show(static_cast<double>(report.workload.batch), 0),
+                                show(static_cast<double>(report.workload.sequence), 0)));
+  }
+  if (report.workload.parallel.tensor > 1)
+    parts.push_back(fmt::format("tensor parallel {}", report.workload.parallel.tensor));
+  if (report.workload.parallel.pipeline > 1)
+    parts.push_back(fmt::format("pipeline parallel {}", report.workload.parallel.pipeline));
+  std::string out;
+  for (const std::string& part : parts) out += (out.empty() ? "" : ", ") + part;
+  return out;
+}
+
+std::string verdict(const LatencyReport& report) {
+  if (report.devices.empty()) return report.model + ": no GPU was asked for.";
+  std::vector<const DeviceAnswer*> fitting;
+  for (const DeviceAnswer& answer : report.devices) {
+    if (answer.memory.fits) fitting.push_back(&answer);
+  }
+  std::string out = fits_sentence(report, fitting.size());
+  if (!fitting.empty()) {
+    // An encoder has no decode phase: its answer is one pass.
+    bool decodes = std::all_of(fitting.begin(), fitting.end(), [](auto* a) { return a->decode.has_value(); });
+    std::string figures = report.serving && decodes ? serving_sentences(report, fitting)
+                                                    : single_mode_sentences(report, fitting);
+    if (!figures.empty()) out += " " + figures;
+  }
+  return out + " " + checked_sentence(report);
+}
+
+}  // namespace orrery::report
