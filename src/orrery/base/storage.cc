@@ -1,5 +1,6 @@
 #include "orrery/base/storage.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -79,7 +80,13 @@ std::string unpack_zstd(const std::string& packed, const std::string& path, uint
   return result;
 }
 
+// The folder of this code: of the shared module that holds it (Python), else of the running program.
 std::string folder_of_program() {
+  Dl_info info{};
+  if (dladdr(reinterpret_cast<const void*>(&folder_of_program), &info) != 0 && info.dli_fname) {
+    std::filesystem::path module(info.dli_fname);
+    if (module.extension() == ".so") return module.parent_path().string();
+  }
   char buffer[4096];
   ssize_t length = readlink("/proc/self/exe", buffer, sizeof buffer);
   if (length <= 0) return {};
@@ -128,8 +135,8 @@ void write_file(const std::string& path, std::string_view content) {
 std::string data_folder() {
   std::string beside = folder_of_program();
   const char* home = std::getenv("ORRERY_HOME");
-  std::string candidates[] = {home ? std::string(home) + "/data" : "", beside.empty() ? "" : beside + "/../share/orrery",
-                              ORRERY_SOURCE_DATA};
+  std::string candidates[] = {home ? std::string(home) + "/data" : "", beside.empty() ? "" : beside + "/data",
+                              beside.empty() ? "" : beside + "/../share/orrery", ORRERY_SOURCE_DATA};
   std::error_code ignored;
   for (const std::string& folder : candidates) {
     if (!folder.empty() && std::filesystem::is_directory(folder + "/gpus", ignored)) return folder;

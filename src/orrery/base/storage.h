@@ -15,7 +15,8 @@ bool file_exists(const std::string& path);
 // Writes PATH.partial-PID and renames it to PATH. Throws InputError when the folder cannot be written.
 void write_file(const std::string& path, std::string_view content);
 
-// The folder of shipped facts: $ORRERY_HOME/data, else PREFIX/share/orrery beside the running program, else the source tree's data/.
+// The folder of shipped facts: $ORRERY_HOME/data, else data/ beside the Python module, else PREFIX/share/orrery of the
+// running program, else the source tree's data/.
 // Throws Error when none is there.
 std::string data_folder();
 

@@ -1,0 +1,261 @@
+#include "orrery/graph/readers/fields.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "orrery/base/text.h"
+
+namespace orrery::graph {
+namespace {
+
+// Fields that change neither a tensor's shape nor the work: naming them would drown the ones that matter.
+constexpr std::string_view kIrrelevant[] = {
+    "_commit_hash",
+    "_name_or_path",
+    "_source",
+    "add_cross_attention",
+    "architectures",
+    "attention_dropout",
+    "attention_softmax_in_fp32",
+    "attn_implementation",
+    "attn_logit_softcapping",
+    "attn_pdrop",
+    "auto_map",
+    "aux_loss_alpha",
+    "begin_suppress_tokens",
+    "bos_token_id",
+    "boi_token_index",
+    "cache_implementation",
+    "chunk_size_feed_forward",
+    "classifier_dropout",
+    "cross_attention_hidden_size",
+    "decoder_start_token_id",
+    "dense_act_fn",
+    "diversity_penalty",
+    "do_sample",
+    "dropout",
+    "dropout_rate",
+    "dtype",
+    "early_stopping",
+    "embd_pdrop",
+    "embedding_multiplier",
+    "embed_dropout",
+    "encoder_no_repeat_ngram_size",
+    "eoi_token_index",
+    "eos_token_id",
+    "ep_size",
+    "exponential_decay_length_penalty",
+    "final_logit_softcapping",
+    "finetuning_task",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "gradient_checkpointing",
+    "hidden_dropout",
+    "hidden_dropout_prob",
+    "id2label",
+    "init_std",
+    "initial_context_length",
+    "initializer_factor",
+    "initializer_range",
+    "is_decoder",
+    "label2id",
+    "layer_norm_eps",
+    "layer_norm_epsilon",
+    "layer_norm_elementwise_affine",
+    "layer_norm_eps",
+    "layerdrop",
+    "layer_types",
+    "length_penalty",
+    "logit_scale_init_value",
+    "max_length",
+    "max_window_layers",
+    "mask_token_id",
+    "min_length",
+    "mm_tokens_per_image",
+    "model_type",
+    "no_repeat_ngram_size",
+    "norm_eps",
+    "norm_topk_prob",
+    "num_beam_groups",
+    "num_beams",
+    "num_return_sequences",
+    "output_attentions",
+    "output_hidden_states",
+    "output_past",
+    "output_router_logits",
+    "output_scores",
+    "pad_token_id",
+    "position_embedding_type",
+    "prefix",
+    "pretraining_tp",
+    "prune_heads",
+    "pruned_heads",
+    "problem_type",
+    "query_pre_attn_scalar",
+    "quantization_config",
+    "reorder_and_upcast_attn",
+    "remove_invalid_values",
+    "repetition_penalty",
+    "resid_pdrop",
+    "resid_dropout",
+    "return_dict",
+    "return_dict_in_generate",
+    "rms_norm_eps",
+    "rope_interleaved",
+    "rope_local_base_freq",
+    "rope_parameters",
+    "rope_ratio",
+    "rope_scaling",
+    "rope_theta",
+    "rotary_emb_base",
+    "rotary_emb_fraction",
+    "routed_scaling_factor",
+    "router_aux_loss_coef",
+    "router_dtype",
+    "router_ignore_padding_tokens",
+    "router_jitter_noise",
+    "router_z_loss_coef",
+    "router_type",
+    "scale_attn_by_inverse_layer_idx",
+    "scale_attn_weights",
+    "scoring_func",
+    "sep_token_id",
+    "seq_aux",
+    "seq_length",
+    "slow_but_exact",
+    "sliding_window_pattern",
+    "_sliding_window_pattern",
+    "summary_activation",
+    "summary_first_dropout",
+    "summary_proj_to_labels",
+    "summary_type",
+    "summary_use_proj",
+    "suppress_tokens",
+    "swiglu_limit",
+    "task_specific_params",
+    "temperature",
+    "tf_legacy_loss",
+    "tokenizer_class",
+    "top_k",
+    "top_p",
+    "topk_method",
+    "torch_dtype",
+    "torchscript",
+    "transformers_version",
+    "type_vocab_size",
+    "typical_p",
+    "unk_token_id",
+    "use_bfloat16",
+    "use_cache",
+    "use_return_dict",
+    "use_bidirectional_attention",
+    "bad_words_ids",
+    "image_token_index",
+    "image_token_id",
+    "original_max_position_embeddings",
+    "encoder_stride",
+    "skip_bias_add",
+    "skip_bias_add_qkv",
+    "masked_softmax_fusion",
+    "bias_dropout_fusion",
+    "attention_layers",
+    "embedding_dropout",
+    "attention_probs_dropout_prob",
+    "sinusoidal_pos_embds",
+    "qa_dropout",
+    "seq_classif_dropout",
+    "_attn_implementation_autoset",
+    "unk_index",
+    "apply_residual_connection_post_layernorm",
+    "is_encoder_decoder",
+    "n_ctx",
+    "use_logit_bias",
+    "vision_feature_layer",
+    "projector_hidden_act",
+    "offset_alibi",
+    "_remove_final_layer_norm",
+    "logits_to_keep",
+    "gradient_checkpointing",
+    "ignore_index",
+};
+
+struct ActivationName {
+  std::string_view text;
+  Activation activation;
+};
+constexpr ActivationName kActivations[] = {
+    {"silu", Activation::Silu},          {"swish", Activation::Silu},
+    {"gelu", Activation::Gelu},          {"gelu_python", Activation::Gelu},
+    {"gelu_new", Activation::GeluTanh},  {"gelu_pytorch_tanh", Activation::GeluTanh},
+    {"gelu_fast", Activation::GeluTanh}, {"quick_gelu", Activation::QuickGelu},
+    {"relu", Activation::Relu},          {"tanh", Activation::Tanh},
+};
+
+}  // namespace
+
+const Node* Fields::find(Keys keys) {
+  const Node* result = nullptr;
+  for (std::string_view key : keys) {
+    asked_.emplace(key);
+    if (!result) result = map_.find(key);
+  }
+  return result;
+}
+
+int Fields::size(Keys keys, int high, int low) {
+  const Node* node = find(keys);
+  return static_cast<int>((node ? *node : map_.at(*keys.begin())).as_integer(low, high));
+}
+
+int Fields::size_or(Keys keys, int absent, int high, int low) {
+  const Node* node = find(keys);
+  return node ? static_cast<int>(node->as_integer(low, high)) : absent;
+}
+
+bool Fields::flag_or(Keys keys, bool absent) {
+  const Node* node = find(keys);
+  return node ? node->as_bool() : absent;
+}
+
+double Fields::number_or(Keys keys, double absent, double low, double high) {
+  const Node* node = find(keys);
+  return node ? node->as_number(low, high) : absent;
+}
+
+std::string Fields::word_or(Keys keys, std::string_view absent) {
+  const Node* node = find(keys);
+  return node ? node->as_string() : std::string(absent);
+}
+
+Activation Fields::activation_or(Keys keys, Activation absent, std::vector<std::string>& notes) {
+  const Node* node = find(keys);
+  if (!node) return absent;
+  for (const ActivationName& known : kActivations) {
+    if (known.text == node->as_string()) return known.activation;
+  }
+  notes.push_back(fmt::format("activation '{}' is not known; priced as one pass over its input",
+                              printable(node->as_string(), 40)));
+  return absent;
+}
+
+void Fields::ignore(Keys keys) {
+  asked_.insert(keys.begin(), keys.end());
+}
+
+void Fields::name_unknown(std::string_view where, std::vector<std::string>& notes) const {
+  constexpr size_t kMostNamed = 40;
+  static const std::set<std::string_view> irrelevant(std::begin(kIrrelevant), std::end(kIrrelevant));
+  size_t named = 0;
+  for (const auto& [key, value] : map_.entries()) {
+    if (value.is_null() || asked_.contains(key) || irrelevant.contains(key)) continue;
+    if (++named > kMostNamed) {
+      notes.push_back(fmt::format("more than {} unknown fields; the rest is not listed", kMostNamed));
+      return;
+    }
+    notes.push_back(fmt::format("field '{}{}' is not known and has no effect", where, printable(key, 60)));
+  }
+}
+
+}  // namespace orrery::graph
