@@ -67,8 +67,8 @@ class Reader {
     read_memory();
     read_multiprocessors();
     read_peaks();
-    read_power_and_links();
     read_sources();
+    read_power_and_links();
     read_achievable();
     read_kernels();
     device_.architecture = gpu_;
@@ -250,8 +250,9 @@ class Reader {
       device_.notes.push_back("tdp is not given: no power cap is applied");
     }
     if (const Node* idle = root_.find("idle_power")) {
-      device_.idle = Watts(positive(*idle, Unit::Watts));
-      if (device_.tdp.value() > 0 && device_.idle >= device_.tdp) idle->fail("idle_power is not below tdp");
+      const Node& value = measured("idle_power", *idle);
+      device_.idle = Watts(positive(value, Unit::Watts));
+      if (device_.tdp.value() > 0 && device_.idle >= device_.tdp) value.fail("idle_power is not below tdp");
     }
     gpu_.pcie = family_->pcie;
     if (const Node* pcie = root_.find("pcie")) {
@@ -285,22 +286,28 @@ class Reader {
     check_rate_keys(*achievable,
                     {"memory_bandwidth", "memory_read_bandwidth", "l2_bandwidth", "link_bandwidth"});
     for (const auto& [key, entry] : achievable->entries()) {
-      const Node* value = &entry;
-      MeasuredFigure figure{key, "", "", ""};
-      if (entry.is_map()) {
-        entry.allow_only({"value", "source", "condition"});
-        value = &entry.at("value");
-        if (const Node* source = entry.find("source")) figure.source = known_source(*source);
-        if (const Node* condition = entry.find("condition")) figure.condition = condition->as_string();
-      }
-      figure.value = value->text();
+      const Node& value = measured(key, entry);
       if (key.ends_with("_bandwidth")) {
-        set_achievable_bandwidth(key, *value);
+        set_achievable_bandwidth(key, value);
       } else {
-        set_achievable_rate(key, *value);
+        set_achievable_rate(key, value);
       }
-      device_.measured.push_back(figure);
     }
+  }
+
+  // A measured figure is a plain value, or {value, source, condition}; it is listed among the device's.
+  const Node& measured(const std::string& what, const Node& entry) {
+    const Node* value = &entry;
+    MeasuredFigure figure{what, "", "", ""};
+    if (entry.is_map()) {
+      entry.allow_only({"value", "source", "condition"});
+      value = &entry.at("value");
+      if (const Node* source = entry.find("source")) figure.source = known_source(*source);
+      if (const Node* condition = entry.find("condition")) figure.condition = condition->as_string();
+    }
+    figure.value = value->text();
+    device_.measured.push_back(figure);
+    return *value;
   }
 
   std::string known_source(const Node& source) {

@@ -130,6 +130,8 @@ TEST(DeviceReader, wrong_input_is_one_line_with_its_place) {
       {"tdp", "tdp: 350", "has no unit; expected a power"},
       {"tdp", "tdp: 0 W", "must be above zero"},
       {"idle_power", "tdp: 350 W\nidle_power: 400 W", "idle_power is not below tdp"},
+      {"idle_power", "idle_power: {value: 40 W, source: blog}", "'blog' is not among 'sources'"},
+      {"idle_power", "idle_power: {watts: 40 W}", "unknown field 'watts'"},
       {"process", "process: 4 mm", "unit 'mm' does not fit here"},
       {"link", "link: {name: NVLink, per_direction: 450 GB/s}", "field 'peers' is missing"},
       {"link", "link: {name: NVLink, per_direction: 450 GB/s, peers: 1}", "out of range"},
