@@ -352,7 +352,7 @@ Node parse_json(std::string text, std::string file) {
 }
 
 Node read_document(const std::string& path) {
-  std::string text = read_file(path);
+  std::string text = read_file(path, uint64_t{512} << 20);
   return path.ends_with(".json") ? parse_json(std::move(text), path) : parse_yaml(std::move(text), path);
 }
 

@@ -64,7 +64,7 @@ class Node {
 
 Node parse_yaml(std::string text, std::string file);
 Node parse_json(std::string text, std::string file);
-// Reads a file; .json is JSON, everything else YAML.
+// Reads a file of at most 512 MiB; .json is JSON, everything else YAML.
 Node read_document(const std::string& path);
 
 }  // namespace orrery

@@ -6,6 +6,8 @@
 #include <string>
 
 #include "orrery/base/storage.h"
+#include "orrery/hardware/catalogue.h"
+#include "orrery/hardware/cluster_reader.h"
 
 namespace orrery::hardware {
 namespace {
@@ -161,6 +163,22 @@ TEST(DeviceReader, hostile_files_are_refused) {
     EXPECT_NE(error_of(text), "") << text;
   }
   EXPECT_NE(error_of(std::string(100000, '[')), "");
+}
+
+// The example under `heading`.
+std::string documented_example(const std::string& heading) {
+  std::string page = read_file(ORRERY_SOURCE_DIR "/docs/formats.md");
+  size_t begin = page.find("```yaml\n", page.find("\n## " + heading + "\n")) + 8;
+  return page.substr(begin, page.find("```", begin) - begin);
+}
+
+TEST(DeviceReader, the_documented_examples_load) {
+  Device device = read(documented_example("A device file"));
+  EXPECT_EQ(device.name, "my-hopper");
+  EXPECT_FALSE(device.notes.empty());
+  Node rack = parse_yaml(documented_example("A cluster file"), "formats.md");
+  Cluster cluster = read_cluster(rack, Catalogue::shipped());
+  EXPECT_EQ(cluster.ranks(), 16);
 }
 
 }  // namespace
