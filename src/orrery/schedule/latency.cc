@@ -1,0 +1,330 @@
+#include "orrery/schedule/latency.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "orrery/base/threads.h"
+#include "orrery/graph/parameters.h"
+#include "orrery/hardware/catalogue.h"
+#include "orrery/schedule/latency_memory.h"
+#include "orrery/schedule/predictor.h"
+
+namespace orrery::schedule {
+namespace {
+
+using graph::Mode;
+
+constexpr int64_t kMostTokens = int64_t{1} << 24, kMostBatch = int64_t{1} << 20;
+constexpr double kSecondsPerHour = 3600;
+
+void check(const LatencyRequest& r) {
+  auto within = [](const char* what, int64_t value, int64_t low, int64_t high) {
+    if (value < low || value > high) {
+      throw InputError(fmt::format("{} is {}; expected {} to {}", what, value, low, high));
+    }
+  };
+  within("--prompt", r.prompt, 1, kMostTokens);
+  within("--output-tokens", r.output_tokens, 1, kMostTokens);
+  within("--batch", r.batch, 0, kMostBatch);
+  within("--max-batch", r.max_batch, 1, kMostBatch);
+  within("--sequence", r.sequence, 0, kMostTokens);
+  within("--tensor-parallel", r.parallel.tensor, 1, 1024);
+  if (r.devices.empty())
+    throw InputError("no device is named; give one with --device (orrery show gpus lists them)");
+  if (!(r.memory_utilization > 0 && r.memory_utilization <= 1)) {
+    throw InputError(fmt::format("--memory-utilization is {}; expected a share above 0 and at most 1",
+                                 r.memory_utilization));
+  }
+  if (r.dollars_per_hour && !(*r.dollars_per_hour >= 0 && std::isfinite(*r.dollars_per_hour))) {
+    throw InputError(fmt::format("--price is {}; expected US dollars per GPU and hour", *r.dollars_per_hour));
+  }
+}
+
+graph::Workload workload_of(const LatencyRequest& r, Mode mode, int64_t batch, int64_t sequence) {
+  graph::Workload w;
+  w.mode = mode;
+  w.batch = batch;
+  w.sequence = sequence;
+  w.parallel = r.parallel;
+  w.attention = r.attention;
+  w.fuse = r.fuse;
+  w.recompute = r.recompute;
+  w.optimizer = r.optimizer;
+  w.frozen_layers = r.frozen_layers;
+  return w;
+}
+
+// Models without a decoder of their own text answer with one pass: no decode phase, no cache.
+bool generates(const graph::ModelConfig& model) {
+  return std::any_of(model.towers.begin(), model.towers.end(),
+                     [](const graph::Tower& tower) { return tower.role == graph::TowerRole::Decoder; });
+}
+
+template <class Q>
+Interval<Q> scaled(const Interval<Q>& v, double factor) {
+  return {v.low * factor, v.value * factor, v.high * factor, v.confidence};
+}
+
+// Output tokens per second and device, each request's prefill included: a batch of B requests of O tokens
+// holds the device for B prefills and O steps. The two phases are priced by the same laws, so their ends go
+// together.
+Interval<double> throughput(const Interval<Seconds>& prefill, const Interval<Seconds>& step, double batch,
+                            double output, int devices) {
+  auto rate = [&](Seconds p, Seconds s) {
+    return batch * output / (batch * p.value() + output * s.value()) / devices;
+  };
+  return {rate(prefill.high, step.high), rate(prefill.value, step.value), rate(prefill.low, step.low),
+          step.confidence};
+}
+
+class Answerer {
+ public:
+  Answerer(const LatencyRequest& request, const Predictor& predictor) : r_(request), predictor_(predictor) {}
+
+  DeviceAnswer answer(const hardware::Device& device) const {
+    DeviceAnswer a;
+    a.device = device;
+    a.checked_on = hardware::Catalogue::shipped().checked_on(device.name).text();
+    a.measured_in_weights = saw(device);
+    a.notes = device.notes;
+    if (r_.mode) {
+      single(a, *r_.mode);
+    } else if (!generates(r_.model)) {
+      single(a, Mode::Prefill);
+    } else {
+      serving(a);
+    }
+    say_what_is_not_priced(a);
+    return a;
+  }
+
+ private:
+  bool saw(const hardware::Device& device) const {
+    std::vector<std::string> names = device.aliases;
+    names.push_back(device.name);
+    names.push_back(device.title);
+    return predictor_.weights().saw(names);
+  }
+
+  void single(DeviceAnswer& a, Mode mode) const {
+    a.batch = r_.batch > 0 ? r_.batch : 1;
+    int64_t sequence = r_.sequence > 0 ? r_.sequence : r_.prompt;
+    Driver driver = mode == Mode::Train || !generates(r_.model) ? Driver::Framework : Driver::Serving;
+    a.memory = memory_report(r_, a.device, mode, a.batch, sequence);
+    Forecast raw;
+    PhaseForecast phase = predictor_.phase(r_.model, workload_of(r_, mode, a.batch, sequence), a.device,
+                                           driver, r_.timeline, &raw);
+    double tokens = static_cast<double>(a.batch) * static_cast<double>(mode == Mode::Decode ? 1 : sequence);
+    rates(a, tokens, phase.time, raw.energy);
+    if (mode == Mode::Prefill) a.ttft = phase.time;
+    if (mode == Mode::Decode) a.tpot = phase.time;
+    (mode == Mode::Train ? a.train : mode == Mode::Decode ? a.decode : a.prefill) = std::move(phase);
+    if (r_.curves) curves(a, mode, driver, sequence);
+  }
+
+  void serving(DeviceAnswer& a) const {
+    int64_t context = r_.prompt + r_.output_tokens;
+    int64_t asked = r_.batch > 0 ? r_.batch : r_.max_batch;
+    a.memory = memory_report(r_, a.device, Mode::Decode, r_.batch > 0 ? r_.batch : 1, context);
+    a.batch = std::clamp<int64_t>(a.memory.largest_batch, 1, asked);
+    if (r_.batch > 0) a.batch = r_.batch;
+    Forecast first, step;
+    a.prefill = predictor_.phase(r_.model, workload_of(r_, Mode::Prefill, 1, r_.prompt), a.device,
+                                 Driver::Serving, r_.timeline, &first);
+    // Half of the answer is out at the time of the mean step.
+    int64_t middle = r_.prompt + r_.output_tokens / 2;
+    a.decode = predictor_.phase(r_.model, workload_of(r_, Mode::Decode, a.batch, middle), a.device,
+                                Driver::Serving, r_.timeline, &step);
+    a.ttft = a.prefill->time;
+    a.tpot = a.decode->time;
+    double batch = static_cast<double>(a.batch), output = static_cast<double>(r_.output_tokens);
+    a.tokens_per_second_per_device = throughput(a.ttft, a.tpot, batch, output, r_.parallel.tensor);
+    double devices = r_.parallel.tensor;
+    auto joules = [&](Joules prefill, Joules decode) {
+      return devices * (prefill.value() / output + decode.value() / batch);
+    };
+    if (a.device.tdp.value() > 0) {
+      a.joules_per_token = Interval<double>{joules(first.energy.low, step.energy.low),
+                                            joules(first.energy.value, step.energy.value),
+                                            joules(first.energy.high, step.energy.high), 0.9};
+    }
+    price(a);
+    if (r_.curves) curves(a, Mode::Decode, Driver::Serving, middle);
+  }
+
+  void rates(DeviceAnswer& a, double tokens, const Interval<Seconds>& time,
+             const Interval<Joules>& energy) const {
+    double devices = r_.parallel.tensor;
+    auto rate = [&](Seconds t) { return tokens / t.value() / devices; };
+    a.tokens_per_second_per_device = {rate(time.high), rate(time.value), rate(time.low), time.confidence};
+    if (a.device.tdp.value() > 0) {
+      auto joules = [&](Joules e) { return e.value() * devices / tokens; };
+      a.joules_per_token =
+          Interval<double>{joules(energy.low), joules(energy.value), joules(energy.high), energy.confidence};
+    }
+    price(a);
+  }
+
+  void price(DeviceAnswer& a) const {
+    double per_second =
+        r_.dollars_per_hour ? *r_.dollars_per_hour / kSecondsPerHour : a.device.price.rent.value();
+    if (per_second > 0)
+      a.dollars_per_million_tokens = 1e6 * per_second / a.tokens_per_second_per_device.value;
+  }
+
+  Interval<Seconds> step_time(const hardware::Device& device, Mode mode, Driver driver, int64_t batch,
+                              int64_t sequence) const {
+    graph::Graph graph = graph::build_graph(r_.model, workload_of(r_, mode, batch, sequence));
+    return predictor_.forecast(graph, device, driver, mode, batch).time;
+  }
+
+  // Powers of two up to what fits, the chosen point among them.
+  static std::vector<int64_t> ladder(int64_t low, int64_t high, int64_t chosen) {
+    std::vector<int64_t> points;
+    for (int64_t x = low; x <= high; x *= 2) points.push_back(x);
+    points.push_back(high);
+    points.push_back(chosen);
+    std::sort(points.begin(), points.end());
+    points.erase(std::unique(points.begin(), points.end()), points.end());
+    std::erase_if(points, [&](int64_t x) { return x > std::max(high, chosen); });
+    return points;
+  }
+
+  void curves(DeviceAnswer& a, Mode mode, Driver driver, int64_t sequence) const {
+    auto point = [&](int64_t x, int64_t batch, int64_t length) {
+      Interval<Seconds> time = step_time(a.device, mode, driver, batch, length);
+      double tokens = static_cast<double>(batch) * static_cast<double>(mode == Mode::Decode ? 1 : length);
+      return CurvePoint{x, time, tokens / time.value.value()};
+    };
+    int64_t most_batch = std::clamp<int64_t>(a.memory.largest_batch, 1,
+                                             mode == Mode::Decode ? std::max(r_.max_batch, a.batch) : 64);
+    for (int64_t batch : ladder(1, most_batch, a.batch))
+      a.over_batch.push_back(point(batch, batch, sequence));
+    int64_t limit = 0;
+    for (const graph::Tower& tower : r_.model.towers) limit = std::max<int64_t>(limit, tower.tokens);
+    int64_t most = a.memory.longest_context > 0 ? a.memory.longest_context : sequence;
+    most = std::max(sequence, std::min<int64_t>(most, limit > 0 ? limit : most));
+    if (r_.model.towers.size() == 1 && r_.model.towers[0].role == graph::TowerRole::Vision)
+      return;  // the image fixes the length
+    int64_t batch = mode == Mode::Decode && !r_.mode ? 1 : a.batch;
+    for (int64_t length : ladder(std::min<int64_t>(512, sequence), most, sequence))
+      a.over_context.push_back(point(length, batch, length));
+  }
+
+  void say_what_is_not_priced(DeviceAnswer& a) const {
+    for (const std::optional<PhaseForecast>* phase : {&a.prefill, &a.decode, &a.train}) {
+      if (!*phase) continue;
+      for (const OperatorRow& row : (*phase)->operators) {
+        if (!row.priced)
+          a.notes.push_back(
+              fmt::format("{} ({}) is not modelled; its time is the traffic bound", row.name, row.kind));
+      }
+    }
+    if (a.device.tdp.value() <= 0)
+      a.notes.push_back("the power limit is not known: no sustained-load derating, no energy");
+    if (r_.parallel.tensor > 1 && a.device.gpu() && !a.device.gpu()->link) {
+      a.notes.push_back("no peer link is known: collectives go over PCIe");
+    }
+  }
+
+  const LatencyRequest& r_;
+  const Predictor& predictor_;
+};
+
+// --dtype: a 16 or 32 bit type is the whole model's; a narrower one is that of the linears' weights, and of
+// their inputs where matrix units take it (INT4 weights are unpacked to 16 bit).
+void run_as(graph::ModelConfig& model, DataType type) {
+  model.exact_weight_bytes.reset();
+  if (bytes_per_element(type) >= 2) {
+    model.type = type;
+    model.quantization.reset();
+    return;
+  }
+  if (bytes_per_element(model.type) < 2) model.type = DataType::BF16;
+  graph::Quantization quantization;
+  quantization.method = name(type);
+  quantization.weights = type;
+  quantization.activations = type == DataType::INT4 || type == DataType::MXFP4 ? model.type : type;
+  quantization.ignored = {"lm_head"};
+  model.quantization = quantization;
+}
+
+void warn(const LatencyRequest& r, LatencyReport& report) {
+  int64_t limit = 0;
+  for (const graph::Tower& tower : r.model.towers) {
+    if (tower.role == graph::TowerRole::Decoder || r.model.towers.size() == 1)
+      limit = std::max<int64_t>(limit, tower.tokens);
+  }
+  int64_t asked = r.mode ? (r.sequence > 0 ? r.sequence : r.prompt)
+                         : r.prompt + (generates(r.model) ? r.output_tokens : 0);
+  if (limit > 0 && asked > limit) {
+    report.warnings.push_back(fmt::format(
+        "{} tokens are asked for; {} was made for {}: the figures hold for the arithmetic, not for the "
+        "quality of what it says",
+        asked, r.model.name, limit));
+  }
+  report.warnings.insert(report.warnings.end(), r.model.notes.begin(), r.model.notes.end());
+}
+
+void explain(const LatencyRequest& r, LatencyReport& report) {
+  std::vector<std::string>& say = report.assumptions;
+  if (report.serving) {
+    say.push_back(
+        fmt::format("TTFT: prefill of {} tokens at batch 1 on an idle engine, without queueing.", r.prompt));
+    say.push_back(fmt::format(
+        "TPOT: one decode step of the whole batch, at a context of {} tokens (half of the answer is out).",
+        r.prompt + r.output_tokens / 2));
+    say.push_back(
+        "tok/s: output tokens per GPU with each request's prefill included; the engine is kept full.");
+    say.push_back(fmt::format(
+        "The batch is the largest whose KV cache fits at {} tokens, at most {}; the engine may use {:.0f} % "
+        "of the memory.",
+        r.prompt + r.output_tokens, r.batch > 0 ? r.batch : r.max_batch, 100 * r.memory_utilization));
+  }
+  if (r.parallel.tensor > 1)
+    say.push_back(
+        fmt::format("Tensor parallel over {} devices of one node, collectives over the device's own link.",
+                    r.parallel.tensor));
+  say.push_back(
+      "Bands cover 90 %; a sum's band comes from the correlation of its parts' errors, its ends are not sums "
+      "of ends.");
+  say.push_back(
+      "Energy is the board's: idle power and estimates per FLOP and byte, a wide interval, since no source "
+      "here measures it.");
+}
+
+}  // namespace
+
+LatencyReport predict_latency(const LatencyRequest& request, const RunContext& context) {
+  check(request);
+  LatencyRequest r = request;
+  if (r.type) run_as(r.model, *r.type);
+  Predictor predictor(r.predictor, r.weights);
+  LatencyReport report;
+  report.model = r.model.name;
+  report.config = r.model;
+  report.serving = !r.mode && generates(r.model);
+  report.prompt = r.prompt;
+  report.output_tokens = r.output_tokens;
+  report.predictor = predictor.name();
+  report.weights = predictor.weights().title();
+  Mode mode = r.mode.value_or(report.serving ? Mode::Decode : Mode::Prefill);
+  report.workload =
+      workload_of(r, mode, std::max<int64_t>(1, r.batch), r.sequence > 0 ? r.sequence : r.prompt);
+  report.parameters = graph::parameter_count(r.model).total();
+  warn(r, report);
+  explain(r, report);
+  Answerer answerer(r, predictor);
+  report.devices.resize(r.devices.size());
+  parallel_for(r.devices.size(), 1, context.threads, [&](size_t begin, size_t end, size_t) {
+    for (size_t i = begin; i < end; ++i) {
+      if (context.stop.stop_requested()) throw Interrupted();
+      report.devices[i] = answerer.answer(r.devices[i]);
+    }
+  });
+  return report;
+}
+
+}  // namespace orrery::schedule

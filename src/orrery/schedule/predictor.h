@@ -1,0 +1,65 @@
+// One phase of one model on one device: graph, prices, forecast, and the figures that people read. What
+// predict_latency, batch files and validations share. Thread-safe; prices are remembered over calls.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "orrery/cost/gpu_model.h"
+#include "orrery/cost/price_memo.h"
+#include "orrery/cost/weights.h"
+#include "orrery/schedule/forecast.h"
+#include "orrery/schedule/latency_report.h"
+
+namespace orrery::schedule {
+
+// Who drives the device: decides launches, gaps and the time between iterations.
+enum class Driver : uint8_t {
+  Framework,  // eager execution of a deep-learning framework: every kernel is launched by the host
+  Serving,    // a serving engine: captured graphs for decoding, compiled pieces for prefill, a scheduler
+              // between steps
+};
+
+// The names that --predictor takes.
+std::vector<std::string> predictor_names();
+
+class Predictor {
+ public:
+  // predictor: one of predictor_names(). weights: a file, empty = shipped. Throws InputError for an unknown
+  // name or a bad file.
+  explicit Predictor(const std::string& predictor = "default", const std::string& weights = {});
+  // With an operator model of one's own (leave-one-out fits); engine terms from the weights.
+  Predictor(std::shared_ptr<const cost::OperatorModel> model, std::shared_ptr<const cost::Weights> weights);
+
+  const std::string& name() const { return name_; }
+  const cost::Weights& weights() const { return *weights_; }
+  const cost::OperatorModel& model(
+      const hardware::Device&) const;  // accelerators are priced by the fold model
+  // For kernels that were timed alone.
+  const cost::OperatorModel& kernel_model(const hardware::Device&, cost::Measured) const;
+  EngineTerms engine(Driver, graph::Mode) const;
+
+  // One price per kernel of the graph.
+  std::vector<cost::OperatorCost> price(const graph::Graph&, const hardware::Device&) const;
+  // Time only: for sweeps.
+  Forecast forecast(const graph::Graph&, const hardware::Device&, Driver, graph::Mode,
+                    int64_t sequences) const;
+  // Everything of a phase; timeline: of a layer in the middle.
+  PhaseForecast phase(const graph::ModelConfig&, const graph::Workload&, const hardware::Device&, Driver,
+                      bool timeline, Forecast* forecast = nullptr) const;
+
+ private:
+  std::string name_;
+  std::shared_ptr<const cost::Weights> weights_;
+  std::shared_ptr<const cost::OperatorModel> model_, from_graph_, from_host_, fold_;
+  std::shared_ptr<cost::PriceMemo> memo_;
+  EngineTerms eager_, serving_prefill_, serving_decode_;
+  double within_law_ = 0.6, across_laws_ = 0.15;
+};
+
+// The class of a kernel in reports: "linear", "attention", "experts", "norms and elementwise", ...
+std::string_view operator_class(const graph::Kernel&);
+// "m=2048 n=28672 k=4096 bf16"
+std::string describe(const graph::Kernel&);
+
+}  // namespace orrery::schedule
