@@ -19,7 +19,7 @@ enum class Recompute : uint8_t { None, Selective, Full };  // Selective: attenti
 
 struct Workload {
   Mode mode = Mode::Prefill;
-  int64_t batch = 1, sequence = 1;
+  int64_t batch = 1, sequence = 1;  // of one data-parallel replica
   int64_t cached = 0;         // prefill of a later chunk: tokens already in the cache
   int64_t output_sequence = 0;  // encoder-decoder: tokens of the decoder; 0 = as sequence
   Parallelism parallel;
@@ -30,9 +30,15 @@ struct Workload {
   Optimizer optimizer = Optimizer::MixedAdam;
   int frozen_layers = 0;      // the first layers take no gradient
   bool loss = true;
+  bool accumulate_gradients = false;  // add to the gradients of earlier micro-batches
 };
 
-// The graph of one device's share. Throws InputError when sizes do not divide as the parallelism asks.
+// The graph of one device's share. Throws InputError when sizes do not divide as the parallelism asks, when the model has no
+// such phase (an encoder does not decode), or when a size is absurd.
+//
+// Operators of a transformer's layer l carry layer l; two towers count on (T5: encoder, then decoder). With `fuse` the
+// addition that closes a layer runs with the norm of the next and belongs to that. Training ignores quantization:
+// checkpoints are trained in the model's own type.
 Graph build_graph(const ModelConfig&, const Workload&);
 
 }  // namespace orrery::graph

@@ -1,0 +1,571 @@
+#include "orrery/graph/backward.h"
+
+#include <algorithm>
+#include <array>
+
+namespace orrery::graph {
+namespace {
+
+using Kind = OperatorKind;
+
+enum class Flow : uint8_t {
+  None,      // nothing flows: indices, fills, what training does not run
+  Through,   // the output's gradient is the input's (reduced where the input was broadcast)
+  Each,      // `operators` once for each input
+  Joint,     // one operator for all inputs
+  Products,  // of matrices: dA = dC·Bᵀ, dB = Aᵀ·dC
+};
+enum class Saved : uint8_t {
+  Nothing,
+  Inputs,
+  Output,
+  Both
+};  // what the operator reads beside the output's gradient
+enum class WeightFlow : uint8_t { None, Product, Reduction, Scatter };
+
+struct Rule {
+  Kind kind;
+  Flow flow;
+  std::array<Kind, 3> operators;  // View ends the list
+  Saved saved;
+  WeightFlow weight;
+};
+constexpr std::array<Kind, 3> only(Kind kind) {
+  return {kind, Kind::View, Kind::View};
+}
+constexpr std::array<Kind, 3> kNothing = {Kind::View, Kind::View, Kind::View};
+
+constexpr Rule kRules[] = {
+    {Kind::Gemm, Flow::Products, kNothing, Saved::Inputs, WeightFlow::Product},
+    {Kind::GroupedGemm, Flow::Joint, only(Kind::GroupedGemm), Saved::Nothing, WeightFlow::Product},
+    {Kind::Convolution, Flow::Joint, only(Kind::Convolution), Saved::Nothing, WeightFlow::Product},
+    {Kind::Attention, Flow::Joint, only(Kind::Attention), Saved::Both, WeightFlow::None},
+    {Kind::Add, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
+    {Kind::Subtract, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
+    {Kind::Multiply, Flow::Each, only(Kind::Multiply), Saved::Inputs, WeightFlow::None},
+    {Kind::Divide, Flow::Each, only(Kind::Divide), Saved::Inputs, WeightFlow::None},
+    {Kind::Power, Flow::Each, {Kind::Power, Kind::Multiply, Kind::Multiply}, Saved::Inputs, WeightFlow::None},
+    {Kind::Sqrt, Flow::Each, only(Kind::Sqrt), Saved::Output, WeightFlow::None},
+    {Kind::Tanh, Flow::Each, only(Kind::Tanh), Saved::Output, WeightFlow::None},
+    {Kind::Sigmoid, Flow::Each, only(Kind::Sigmoid), Saved::Output, WeightFlow::None},
+    {Kind::Relu, Flow::Each, only(Kind::Relu), Saved::Output, WeightFlow::None},
+    {Kind::Gelu, Flow::Each, only(Kind::Gelu), Saved::Inputs, WeightFlow::None},
+    {Kind::Silu, Flow::Each, only(Kind::Silu), Saved::Inputs, WeightFlow::None},
+    {Kind::Erf, Flow::Each, only(Kind::Erf), Saved::Inputs, WeightFlow::None},
+    {Kind::Exp, Flow::Each, only(Kind::Exp), Saved::Output, WeightFlow::None},
+    {Kind::Sin, Flow::Each, only(Kind::Sin), Saved::Inputs, WeightFlow::None},
+    {Kind::Cos, Flow::Each, only(Kind::Cos), Saved::Inputs, WeightFlow::None},
+    {Kind::GatedActivation, Flow::Joint, only(Kind::GatedActivation), Saved::Inputs, WeightFlow::None},
+    {Kind::Dropout, Flow::Each, only(Kind::Dropout), Saved::Nothing, WeightFlow::None},
+    {Kind::Mask, Flow::Each, only(Kind::Mask), Saved::Nothing, WeightFlow::None},
+    {Kind::Fill, Flow::None, kNothing, Saved::Nothing, WeightFlow::None},
+    {Kind::Copy, Flow::Each, only(Kind::Copy), Saved::Nothing, WeightFlow::None},
+    {Kind::Softmax, Flow::Joint, only(Kind::Softmax), Saved::Output, WeightFlow::None},
+    {Kind::LayerNorm, Flow::Joint, only(Kind::LayerNorm), Saved::Inputs, WeightFlow::Reduction},
+    {Kind::RmsNorm, Flow::Joint, only(Kind::RmsNorm), Saved::Inputs, WeightFlow::Reduction},
+    {Kind::BatchNorm, Flow::Joint, only(Kind::BatchNorm), Saved::Inputs, WeightFlow::Reduction},
+    {Kind::Mean, Flow::Joint, only(Kind::Mean), Saved::Nothing, WeightFlow::None},
+    {Kind::Reduce, Flow::Joint, only(Kind::Reduce), Saved::Nothing, WeightFlow::None},
+    {Kind::CrossEntropy, Flow::Joint, only(Kind::CrossEntropy), Saved::Inputs, WeightFlow::None},
+    {Kind::Rope, Flow::Joint, only(Kind::Rope), Saved::Nothing, WeightFlow::None},
+    {Kind::Embedding, Flow::None, kNothing, Saved::Nothing, WeightFlow::Scatter},
+    {Kind::Pooling, Flow::Joint, only(Kind::Pooling), Saved::Nothing, WeightFlow::None},
+    {Kind::TopK, Flow::Joint, only(Kind::TopK), Saved::Nothing, WeightFlow::None},
+    {Kind::Sampling, Flow::None, kNothing, Saved::Nothing, WeightFlow::None},
+    {Kind::Quantize, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
+    {Kind::KvWrite, Flow::None, kNothing, Saved::Nothing, WeightFlow::None},
+    {Kind::OptimizerStep, Flow::None, kNothing, Saved::Nothing, WeightFlow::None},
+    {Kind::AllReduce, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
+    {Kind::AllGather, Flow::Joint, only(Kind::ReduceScatter), Saved::Nothing, WeightFlow::None},
+    {Kind::ReduceScatter, Flow::Joint, only(Kind::AllGather), Saved::Nothing, WeightFlow::None},
+    {Kind::AllToAll, Flow::Joint, only(Kind::AllToAll), Saved::Nothing, WeightFlow::None},
+    {Kind::SendReceive, Flow::Joint, only(Kind::SendReceive), Saved::Nothing, WeightFlow::None},
+    {Kind::View, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
+};
+static_assert(std::size(kRules) == kOperatorKinds);
+
+const Rule& rule_of(Kind kind) {
+  return kRules[static_cast<size_t>(kind)];
+}
+
+bool is_weight(const Block& block, ValueId value) {
+  return block.values[value].kind == TensorKind::Weight;
+}
+
+// needs[v]: a trainable weight, or an input that needs a gradient, lies behind v.
+std::vector<uint8_t> needs_gradient(const Block& block, std::span<const uint8_t> input_needs) {
+  std::vector<uint8_t> needs(block.values.size());
+  for (size_t i = 0; i < block.inputs.size(); ++i) needs[block.inputs[i]] = input_needs[i];
+  for (size_t v = 0; v < block.values.size(); ++v) {
+    if (block.values[v].trainable) needs[v] = true;
+  }
+  auto need = [&](ValueId v) { return needs[v] || needs[block.values[v].storage]; };
+  for (const Step& step : block.forward) {
+    const Rule& rule = rule_of(step.shape().kind);
+    if (rule.flow == Flow::None && rule.weight == WeightFlow::None) continue;
+    if (std::ranges::any_of(step.inputs, need)) {
+      for (ValueId out : step.outputs) needs[out] = true;
+    }
+  }
+  for (size_t v = 0; v < block.values.size(); ++v) {
+    if (needs[block.values[v].storage]) needs[v] = true;
+  }
+  return needs;
+}
+
+class Reverse {
+ public:
+  Reverse(Block& block, const BackwardOptions& options) : block_(block), options_(options) {}
+
+  void run() {
+    needs_ = needs_gradient(block_, options_.input_needs);
+    gradient_.assign(block_.values.size(), kNone);
+    start();
+    if (std::ranges::any_of(block_.forward, [&](const Step& s) { return flows_to(s); })) recompute();
+    for (size_t i = block_.forward.size(); i-- > 0;) {
+      step_ = static_cast<uint32_t>(i);
+      if (!gradients_of_outputs().empty() || begins(block_.forward[i])) apply();
+    }
+    finish();
+  }
+
+ private:
+  bool flows_to(const Step& s) const {
+    return std::ranges::any_of(s.outputs, [&](ValueId v) { return needs_[v]; });
+  }
+  // A loss has no gradient from outside: it starts one.
+  bool begins(const Step& s) const { return s.shape().kind == Kind::CrossEntropy && needs_[s.outputs[0]]; }
+
+  ValueId fresh(double elements, DataType type, TensorKind kind = TensorKind::Gradient) {
+    ValueId id = block_.add_value(elements, type, kind);
+    gradient_.push_back(kNone);
+    needs_.push_back(false);
+    return id;
+  }
+
+  void start() {
+    for (size_t i = 0; i < block_.outputs.size(); ++i) {
+      ValueId given = kNone;
+      if (options_.output_given[i] && needs_[block_.outputs[i]]) {
+        const Value out = block_.values[block_.outputs[i]];
+        given = fresh(out.elements, out.type,
+                      out.kind == TensorKind::Weight ? TensorKind::Gradient : TensorKind::Activation);
+        gradient_[block_.outputs[i]] = given;
+      }
+      block_.output_gradients.push_back(given);
+    }
+    for (size_t i = 0; i < block_.inputs.size(); ++i) {
+      ValueId given = kNone;
+      if (options_.input_running[i] && options_.input_needs[i]) {
+        const Value in = block_.values[block_.inputs[i]];
+        given = fresh(in.elements, in.type,
+                      in.kind == TensorKind::Weight ? TensorKind::Gradient : TensorKind::Activation);
+        gradient_[block_.inputs[i]] = given;
+      }
+      block_.running.push_back(given);
+    }
+  }
+
+  // Forward steps again; the gradients read their results instead of the kept ones.
+  void recompute() {
+    again_.resize(block_.values.size());
+    for (size_t v = 0; v < again_.size(); ++v) again_[v] = static_cast<ValueId>(v);
+    for (size_t i = 0; i < block_.forward.size(); ++i) {
+      if (!options_.recompute_all && !(options_.recompute_core && block_.forward[i].core)) continue;
+      Step copy = block_.forward[i];
+      copy.mirror = static_cast<uint32_t>(i);
+      for (ValueId& value : copy.inputs) value = saved(value);
+      for (ValueId& value : copy.outputs) {
+        ValueId repeated =
+            fresh(block_.values[value].elements, block_.values[value].type, TensorKind::Activation);
+        again_[value] = repeated;
+        value = repeated;
+      }
+      for (OperatorShape& part : copy.kernel.parts) part.pass = Pass::Recompute;
+      block_.backward.push_back(std::move(copy));
+    }
+  }
+
+  // The value that a gradient reads for forward value v.
+  ValueId saved(ValueId v) {
+    if (again_.empty()) return v;
+    ValueId storage = block_.values[v].storage;
+    if (storage != v && again_[storage] != storage && again_[v] == v) {  // a view of something recomputed
+      again_[v] = block_.add_view(again_[storage], block_.values[v].elements);
+      gradient_.push_back(kNone);
+      needs_.push_back(false);
+    }
+    return again_[v];
+  }
+
+  // The gradients that came back for the outputs of the current step, of views where a consumer read one.
+  std::vector<ValueId> gradients_of_outputs() const {
+    std::vector<ValueId> found;
+    for (ValueId out : block_.forward[step_].outputs) {
+      if (gradient_[out] != kNone) found.push_back(gradient_[out]);
+      if (!viewed_.empty()) {
+        for (ValueId view : viewed_) {
+          if (block_.values[view].storage == out && view != out) found.push_back(gradient_[view]);
+        }
+      }
+    }
+    return found;
+  }
+
+  // A gradient for `value` from one user; a second one is added to the first.
+  void give(ValueId value, ValueId gradient) {
+    if (gradient_[value] == kNone) {
+      if (options_.accumulate && block_.values[value].trainable) gradient = accumulated(value, gradient);
+      gradient_[value] = gradient;
+      if (block_.values[value].storage != value) viewed_.push_back(value);
+      return;
+    }
+    const Value of = block_.values[value];
+    ValueId sum = fresh(of.elements, of.type, block_.values[gradient].kind);
+    auto elements = static_cast<int64_t>(of.elements);
+    bool weight = is_weight(block_, value);
+    emit(weight ? "gradient.accumulate" : "gradient.add", weight ? Pass::Accumulate : Pass::InputGradient,
+         make(Kind::Add, VectorSize{.rows = 1, .columns = elements, .inputs = 2}, of.type),
+         {gradient_[value], gradient}, {sum});
+    gradient_[value] = sum;
+  }
+
+  ValueId accumulated(ValueId weight, ValueId gradient) {
+    auto elements = static_cast<int64_t>(block_.values[weight].elements);
+    DataType type = block_.values[weight].type;
+    ValueId earlier = fresh(block_.values[weight].elements, type),
+            sum = fresh(block_.values[weight].elements, type);
+    emit("gradient.accumulate", Pass::Accumulate,
+         make(Kind::Add, VectorSize{.rows = 1, .columns = elements, .inputs = 2}, type), {gradient, earlier},
+         {sum});
+    return sum;
+  }
+
+  void emit(std::string_view name, Pass pass, OperatorShape shape, std::vector<ValueId> inputs,
+            std::vector<ValueId> outputs) {
+    shape.pass = pass;
+    Step step;
+    step.name = name;
+    step.kernel.parts = {shape};
+    step.inputs = std::move(inputs);
+    step.outputs = std::move(outputs);
+    step.mirror = step_;
+    step.core = block_.forward[step_].core;
+    block_.backward.push_back(std::move(step));
+  }
+
+  // A gradient of `value`'s size for operator results.
+  ValueId gradient_like(ValueId value) {
+    const Value of = block_.values[value];
+    return fresh(of.elements, of.type,
+                 of.kind == TensorKind::Weight ? TensorKind::Gradient : TensorKind::Activation);
+  }
+
+  bool takes(ValueId value) const { return needs_[value]; }
+
+  // Sums a full-size gradient down to a smaller operand (a bias, a table of positions, one value a row).
+  ValueId reduced(std::string_view name, ValueId gradient, ValueId to) {
+    double full = block_.values[gradient].elements, small = block_.values[to].elements;
+    if (small >= full) return gradient;
+    ValueId out = gradient_like(to);
+    VectorSize size{.rows = static_cast<int64_t>(small), .columns = static_cast<int64_t>(full / small)};
+    emit(name, is_weight(block_, to) ? Pass::WeightGradient : Pass::InputGradient,
+         make(Kind::Reduce, size, block_.values[gradient].type), {gradient}, {out});
+    return out;
+  }
+
+  // The gradient of a selection: zeros with the selected rows written into them.
+  ValueId spread(const Step& step, ValueId gradient, ValueId to) {
+    ValueId out = gradient_like(to);
+    int64_t columns = vector_size(step.shape()).columns;
+    VectorSize size{.rows = static_cast<int64_t>(block_.values[to].elements) / columns,
+                    .columns = columns,
+                    .inputs = 0,
+                    .broadcast = static_cast<int64_t>(block_.values[gradient].elements)};
+    emit(step.name, Pass::InputGradient, make(Kind::Copy, size, step.shape().type), {gradient}, {out});
+    return out;
+  }
+
+  void apply() {
+    const Step step = block_.forward[step_];
+    const Rule& rule = rule_of(step.shape().kind);
+    std::vector<ValueId> incoming = gradients_of_outputs();
+    switch (rule.flow) {
+      case Flow::None:
+        break;
+      case Flow::Through:
+        through(step, incoming[0]);
+        break;
+      case Flow::Each:
+        each(step, rule, incoming);
+        break;
+      case Flow::Joint:
+        joint(step, rule, incoming);
+        break;
+      case Flow::Products:
+        products(step, incoming);
+        break;
+    }
+    if (rule.flow != Flow::Products) weights(step, rule, incoming);
+  }
+
+  void through(const Step& step, ValueId incoming) {
+    const OperatorShape& shape = step.shape();
+    if (shape.kind == Kind::View && shape.dims[1] > 1) {
+      ValueId sum =
+          fresh(block_.values[incoming].elements, block_.values[incoming].type, TensorKind::Activation);
+      emit("tensor_parallel.all_reduce", Pass::InputGradient,
+           make(Kind::AllReduce, CollectiveSize{shape.dims[0], shape.dims[1]}), {incoming}, {sum});
+      incoming = sum;
+    }
+    for (ValueId input : step.inputs) {
+      if (takes(input)) give(input, reduced(step.name, incoming, input));
+    }
+  }
+
+  void each(const Step& step, const Rule& rule, const std::vector<ValueId>& incoming) {
+    VectorSize whole = vector_size(step.shape());
+    for (size_t i = 0; i < step.inputs.size(); ++i) {
+      if (!takes(step.inputs[i])) continue;
+      ValueId current = incoming[0];
+      double elements = static_cast<double>(whole.rows) * static_cast<double>(whole.columns),
+             of_input = block_.values[step.inputs[i]].elements;
+      if (step.shape().kind == Kind::Copy && of_input != elements) {
+        give(step.inputs[i], of_input < elements ? reduced(step.name, current, step.inputs[i])
+                                                 : spread(step, current, step.inputs[i]));
+        continue;
+      }
+      for (Kind kind : rule.operators) {
+        if (kind == Kind::View) break;
+        std::vector<ValueId> inputs = current == incoming[0] ? incoming : std::vector<ValueId>{current};
+        VectorSize size{.rows = whole.rows, .columns = whole.columns};
+        ValueId beside = kNone;
+        if (rule.saved == Saved::Output) beside = step.outputs[0];
+        if (rule.saved == Saved::Inputs && (step.inputs.size() > 1 || kind != Kind::Multiply))
+          beside = step.inputs[i == 0 ? step.inputs.size() - 1 : 0];
+        if (step.shape().kind == Kind::Divide && step.inputs.size() == 1) beside = kNone;  // by a constant
+        if (beside != kNone) {
+          inputs.push_back(saved(beside));
+          if (block_.values[beside].elements < elements) {
+            size.broadcast = static_cast<int64_t>(block_.values[beside].elements);
+          } else {
+            size.inputs += 1;
+          }
+        }
+        ValueId out = fresh(elements, step.shape().type, TensorKind::Activation);
+        emit(step.name, Pass::InputGradient, make(kind, size, step.shape().type), std::move(inputs), {out});
+        current = out;
+      }
+      give(step.inputs[i], reduced(step.name, current, step.inputs[i]));
+    }
+  }
+
+  void joint(const Step& step, const Rule& rule, const std::vector<ValueId>& incoming) {
+    std::vector<ValueId> inputs = incoming, outputs, targets;
+    for (ValueId input : step.inputs) {
+      bool duplicate = std::ranges::find(targets, input) != targets.end();
+      if (takes(input) && !is_weight(block_, input) && !duplicate) targets.push_back(input);
+      bool matrix =
+          rule.weight == WeightFlow::Product;  // products of weights read the weight, not the activation
+      if (matrix ? is_weight(block_, input) && input == step.inputs[1]
+                 : rule.saved == Saved::Inputs || rule.saved == Saved::Both) {
+        inputs.push_back(saved(input));
+      }
+    }
+    if (targets.empty()) return;
+    if (rule.saved == Saved::Output || rule.saved == Saved::Both) inputs.push_back(saved(step.outputs[0]));
+    for (ValueId target : targets)
+      outputs.push_back(
+          fresh(block_.values[target].elements, block_.values[target].type, TensorKind::Activation));
+    OperatorShape shape = step.shape();
+    if (traits(shape.kind).engine == Engine::Vector && shape.kind != Kind::TopK &&
+        shape.kind != Kind::Pooling) {
+      VectorSize size = vector_size(shape);
+      if (shape.kind == Kind::Mean || shape.kind == Kind::Reduce) {
+        size.inputs = 0;  // one value a row, spread
+        size.broadcast = size.rows;
+      } else if (shape.kind != Kind::Rope && shape.kind != Kind::CrossEntropy) {
+        size.inputs += 1;  // the gradient beside what was saved
+      }
+      if (shape.kind == Kind::GatedActivation) size.outputs = static_cast<int64_t>(outputs.size());
+      shape = make(rule.operators[0], size, shape.type);
+    }
+    shape.kind = rule.operators[0];
+    emit(step.name, Pass::InputGradient, shape, std::move(inputs), outputs);
+    for (size_t i = 0; i < targets.size(); ++i) give(targets[i], outputs[i]);
+  }
+
+  void products(const Step& step, const std::vector<ValueId>& incoming) {
+    GemmSize size = gemm_size(step.shape());
+    ValueId lhs = step.inputs[0], rhs = step.inputs[1];
+    DataType type = step.shape().type;
+    if (takes(lhs)) {
+      std::vector<ValueId> inputs = incoming;
+      inputs.push_back(saved(rhs));
+      ValueId out = gradient_like(lhs);
+      emit(step.name, Pass::InputGradient,
+           make(GemmSize{size.batch, size.m, size.k, size.n}, type, step.shape().stored), std::move(inputs),
+           {out});
+      give(lhs, out);
+    }
+    if (takes(rhs)) {
+      // A weight is stored as [n, k]: its gradient is dYᵀ·X. The right side of two activations is [k, n].
+      bool weight = is_weight(block_, rhs);
+      std::vector<ValueId> inputs = incoming;
+      inputs.push_back(saved(lhs));
+      ValueId out = gradient_like(rhs);
+      GemmSize product = weight ? GemmSize{size.batch, size.n, size.k, size.m}
+                                : GemmSize{size.batch, size.k, size.n, size.m};
+      emit(step.name, weight ? Pass::WeightGradient : Pass::InputGradient, make(product, type, type),
+           std::move(inputs), {out});
+      give(rhs, out);
+    }
+    for (size_t i = 2; i < step.inputs.size(); ++i) {
+      if (takes(step.inputs[i])) bias(step.inputs[i], size.n, size.m, type, incoming);
+    }
+  }
+
+  void bias(ValueId value, int64_t columns, int64_t rows, DataType type,
+            const std::vector<ValueId>& incoming) {
+    ValueId out = gradient_like(value);
+    emit("bias.gradient", Pass::WeightGradient,
+         make(Kind::Reduce, VectorSize{.rows = columns, .columns = rows}, type), incoming, {out});
+    give(value, out);
+  }
+
+  void weights(const Step& step, const Rule& rule, const std::vector<ValueId>& incoming) {
+    if (rule.weight == WeightFlow::None) return;
+    std::vector<ValueId> trained;
+    for (ValueId input : step.inputs) {
+      if (is_weight(block_, input) && takes(input)) trained.push_back(input);
+    }
+    if (trained.empty()) return;
+    OperatorShape shape = step.shape();
+    std::vector<ValueId> outputs, inputs = incoming;
+    switch (rule.weight) {
+      case WeightFlow::Product: {
+        inputs.push_back(saved(step.inputs[0]));
+        ValueId out = gradient_like(trained[0]);
+        emit(step.name, Pass::WeightGradient, shape, inputs, {out});
+        give(trained[0], out);
+        if (trained.size() > 1) {
+          double columns = block_.values[trained[1]].elements, all = block_.values[step.outputs[0]].elements;
+          bias(trained[1], static_cast<int64_t>(columns), static_cast<int64_t>(all / columns), shape.type,
+               incoming);
+        }
+        return;
+      }
+      case WeightFlow::Reduction: {
+        inputs.push_back(saved(step.inputs[0]));
+        VectorSize size = vector_size(shape);
+        shape = make(Kind::Reduce,
+                     VectorSize{.rows = size.columns,
+                                .columns = size.rows,
+                                .inputs = 2,
+                                .outputs = static_cast<int64_t>(trained.size())},
+                     shape.type);
+        break;
+      }
+      case WeightFlow::Scatter: {
+        VectorSize size = vector_size(shape);
+        ValueId table = fresh(block_.values[trained[0]].elements, shape.type);
+        emit(step.name, Pass::WeightGradient,
+             make(Kind::Fill, VectorSize{.rows = size.broadcast, .columns = size.columns, .inputs = 0},
+                  shape.type),
+             {}, {table});
+        inputs.push_back(table);
+        break;
+      }
+      case WeightFlow::None:
+        break;
+    }
+    for (ValueId weight : trained) outputs.push_back(gradient_like(weight));
+    emit(step.name, Pass::WeightGradient, shape, std::move(inputs), outputs);
+    for (size_t i = 0; i < trained.size(); ++i) give(trained[i], outputs[i]);
+  }
+
+  void finish() {
+    for (size_t i = 0; i < block_.inputs.size(); ++i) {
+      block_.input_gradients.push_back(options_.input_needs[i] ? gradient_[block_.inputs[i]] : kNone);
+    }
+    Bytes reduced;
+    std::vector<ValueId> all;
+    size_t values = block_.values.size();
+    for (size_t v = 0; v < values; ++v) {
+      if (!block_.values[v].trainable || gradient_[v] == kNone) continue;
+      all.push_back(gradient_[v]);
+      reduced += block_.values[gradient_[v]].bytes();
+    }
+    if (options_.data_parallel > 1 && !all.empty()) {
+      step_ = kNone;
+      Step step;
+      step.name = "data_parallel.all_reduce";
+      step.kernel.parts = {make(Kind::AllReduce,
+                                CollectiveSize{static_cast<int64_t>(reduced.value()), options_.data_parallel},
+                                Pass::Accumulate)};
+      step.inputs = all;
+      block_.backward.push_back(std::move(step));
+    }
+    block_.weight_gradients = std::move(all);
+  }
+
+  Block& block_;
+  const BackwardOptions& options_;
+  std::vector<uint8_t> needs_;
+  std::vector<ValueId> gradient_;  // of each value
+  std::vector<ValueId> again_;     // of each value: its recomputed form
+  std::vector<ValueId> viewed_;    // views that have a gradient of their own
+  uint32_t step_ = 0;
+};
+
+}  // namespace
+
+std::vector<uint8_t> outputs_that_need(const Block& block, std::span<const uint8_t> input_needs) {
+  std::vector<uint8_t> needs = needs_gradient(block, input_needs), out;
+  for (ValueId value : block.outputs) out.push_back(needs[value]);
+  return out;
+}
+
+void add_backward(Block& block, const BackwardOptions& options) {
+  Reverse(block, options).run();
+}
+
+OptimizerBytes optimizer_bytes(Optimizer optimizer, DataType type) {
+  double each = bytes_per_element(type);
+  switch (optimizer) {
+    case Optimizer::None:
+      return {};
+    case Optimizer::Sgd:
+      return {3 * each, 0};
+    case Optimizer::Momentum:
+      return {5 * each, each};
+    case Optimizer::Adam:
+      return {7 * each, 2 * each};
+    case Optimizer::MixedAdam:
+      return {24 + 2 * each, 12};
+  }
+  return {};
+}
+
+void add_optimizer(Block& block, Optimizer optimizer, DataType type) {
+  if (optimizer == Optimizer::None || block.weight_gradients.empty()) return;
+  double elements = 0;
+  for (ValueId gradient : block.weight_gradients) elements += block.values[gradient].elements;
+  OptimizerBytes bytes = optimizer_bytes(optimizer, type);
+  Step step;
+  step.name = "optimizer";
+  OperatorShape shape{Kind::OptimizerStep,
+                      type,
+                      type,
+                      Pass::Optimizer,
+                      {static_cast<int64_t>(elements), static_cast<int64_t>(bytes.moved)}};
+  step.kernel.parts = {shape};
+  step.inputs = block.weight_gradients;
+  if (bytes.state > 0) {
+    step.inputs.push_back(
+        block.add_value(elements * bytes.state, DataType::INT8, TensorKind::OptimizerState));
+  }
+  block.optimizer = {std::move(step)};
+}
+
+}  // namespace orrery::graph

@@ -1,0 +1,20 @@
+// Fusion as tables of rules: which products of one input become one, and which neighbours run as one kernel,
+// as serving engines (vLLM, TensorRT-LLM) and compilers do. Products are never fused with what follows them:
+// libraries keep them apart.
+#pragma once
+
+#include "orrery/graph/block.h"
+
+namespace orrery::graph {
+
+// Joins forward products that read the same activation, have the same formats and rows and carry one merge
+// group: their outputs become views of one result. To be called before add_backward. Weights that one of them
+// keeps in another format stay apart.
+void merge_products(Block& block);
+
+// Joins each step with the one before it where a rule allows and the second reads the first's result. A
+// result that nothing else reads stays on chip: its part then counts no output, and the reader no input.
+// Called last.
+void fuse_kernels(Block& block);
+
+}  // namespace orrery::graph
