@@ -229,6 +229,7 @@ std::string latency_json(const LatencyReport& report, const RunInfo& run, const 
               {"command", report.command},
               {"run", {{"seconds", real(run.duration)}, {"host", run.host}, {"date", run.date}}},
               {"verdict", verdict(report)},
+              {"trust", trust_in_words(report)},
               {"subject", subject(report)},
               {"model", model_of(report)},
               {"workload", workload_of(report)},

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "orrery/report/latency_validation.h"
 #include "orrery/schedule/latency_report.h"
 
 namespace orrery::report {
@@ -13,5 +14,7 @@ schedule::LatencyReport sample_serving_report(const std::vector<std::string>& de
                                                   "h200-sxm-141gb", "h100-sxm5-80gb", "l40s", "rtx-4090",
                                                   "rtx-pro-6000-blackwell-server", "mi300x", "t4"});
 schedule::LatencyReport sample_training_report();
+// Kernels on Hopper and Ada, models on Ada; nothing on the other classes.
+LatencyValidation sample_validation();
 
 }  // namespace orrery::report

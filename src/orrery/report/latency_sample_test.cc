@@ -233,4 +233,31 @@ schedule::LatencyReport sample_training_report() {
   return report;
 }
 
+LatencyValidation sample_validation() {
+  LatencyValidation out;
+  struct Kind {
+    const char *device, *architecture, *what, *level, *held_out;
+    double error, shortest, longest;
+  };
+  for (const Kind& kind :
+       {Kind{"h100-sxm5-80gb", "Hopper", "GEMM bf16", "kernels", "GPU left out of the fit", 0.08, 3e-6, 2e-2},
+        {"h100-sxm5-80gb", "Hopper", "prefill attention", "kernels", "GPU left out of the fit", 0.12, 8e-6,
+         5e-3},
+        {"l40s", "Ada", "GEMM bf16", "kernels", "GPU left out of the fit", 0.11, 3e-6, 3e-2},
+        {"rtx-4090", "Ada", "vLLM time per output token", "models", "not in any fit", 0.07, 8e-3, 4e-2}}) {
+    ValidationSeries series{kind.device, kind.architecture, kind.what,        kind.level, kind.held_out, 8800,
+                            kind.error,  0.7 * kind.error,  0.9 * kind.error, 0.013,      0.91,          {}};
+    constexpr int kPoints = 160;
+    for (int i = 0; i < kPoints; ++i) {
+      double measured = kind.shortest * std::pow(kind.longest / kind.shortest, double(i) / kPoints);
+      double predicted =
+          measured * std::exp(1.5 * kind.error * std::sin(12.9898 * i) * std::cos(3.1 * i * i));
+      series.points.push_back(
+          {Seconds(measured), Seconds(predicted), Seconds(predicted * 0.85), Seconds(predicted * 1.2)});
+    }
+    out.series.push_back(std::move(series));
+  }
+  return out;
+}
+
 }  // namespace orrery::report

@@ -10,9 +10,11 @@
 #include <sstream>
 
 #include "orrery/base/storage.h"
+#include "orrery/report/latency_html.h"
 #include "orrery/report/latency_json.h"
 #include "orrery/report/latency_sample.h"
 #include "orrery/report/latency_words.h"
+#include "orrery/report/perfetto.h"
 
 namespace orrery::report {
 namespace {
@@ -133,6 +135,10 @@ TEST(LatencySample, is_written_where_asked) {
     std::string base = std::string(folder) + "/" + name;
     write_file(base + ".txt", latency_text(report, kPlain) + "\n" + memory_text(report, kPlain));
     write_file(base + ".json", latency_json(report, run));
+    write_file(base + ".html", latency_html(report, sample_validation(), run,
+                                            {.json_file = std::string(name) + ".json",
+                                             .timeline_file = std::string(name) + ".timeline.json"}));
+    write_file(base + ".timeline.json", perfetto_json(report));
   }
 }
 

@@ -44,22 +44,6 @@ std::string said(Seconds time) {
   return time.value() >= 1 ? show(time.value()) + " s" : show(time.value() * 1e3) + " ms";
 }
 
-std::string checked_sentence(const LatencyReport& report) {
-  std::vector<std::string> models, kernels, none;
-  for (const DeviceAnswer& answer : report.devices) {
-    auto& list = answer.checked_on == "models" ? models : answer.checked_on == "kernels" ? kernels : none;
-    list.push_back(plain_title(answer));
-  }
-  std::string out;
-  if (!models.empty()) out += "Whole models were measured and compared on " + list_of(models) + "; ";
-  if (!kernels.empty()) out += "single kernels on " + list_of(kernels) + "; ";
-  if (out.empty()) return "None of these GPUs was measured: all figures carry over from others.";
-  out += none.empty() ? "" : "nothing on " + list_of(none) + "; ";
-  out.resize(out.size() - 2);
-  out[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(out[0])));
-  return out + ".";
-}
-
 std::string fits_sentence(const LatencyReport& report, size_t fitting) {
   size_t all = report.devices.size();
   const std::string& model = report.model;
@@ -267,7 +251,7 @@ std::string subject(const LatencyReport& report) {
   return out;
 }
 
-std::string verdict(const LatencyReport& report) {
+std::string answer_in_words(const LatencyReport& report) {
   if (report.devices.empty()) return report.model + ": no GPU was asked for.";
   std::vector<const DeviceAnswer*> fitting;
   for (const DeviceAnswer& answer : report.devices) {
@@ -281,7 +265,32 @@ std::string verdict(const LatencyReport& report) {
                                                     : single_mode_sentences(report, fitting);
     if (!figures.empty()) out += " " + figures;
   }
-  return out + " " + checked_sentence(report);
+  return out;
+}
+
+std::string trust_in_words(const LatencyReport& report) {
+  if (report.devices.empty()) return {};
+  std::vector<std::string> models, kernels, none;
+  for (const DeviceAnswer& answer : report.devices) {
+    auto& list = answer.checked_on == "models" ? models : answer.checked_on == "kernels" ? kernels : none;
+    list.push_back(plain_title(answer));
+  }
+  std::string out;
+  if (!models.empty()) out += "Whole models were measured and compared on " + list_of(models) + "; ";
+  if (!kernels.empty()) out += "single kernels on " + list_of(kernels) + "; ";
+  if (out.empty()) {
+    return report.devices.size() > 1 ? "None of these GPUs was measured: all figures carry over from others."
+                                     : "This GPU was not measured: all figures carry over from others.";
+  }
+  out += none.empty() ? "" : "nothing on " + list_of(none) + "; ";
+  out.resize(out.size() - 2);
+  out[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(out[0])));
+  return out + ".";
+}
+
+std::string verdict(const LatencyReport& report) {
+  std::string trust = trust_in_words(report);
+  return answer_in_words(report) + (trust.empty() ? "" : " " + trust);
 }
 
 }  // namespace orrery::report

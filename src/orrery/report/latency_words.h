@@ -35,8 +35,11 @@ std::string why_not(const schedule::LatencyReport& report, const schedule::Devic
 
 // "8.03 B parameters, bf16, prompt 2,048, output 256": what was asked, in a line.
 std::string subject(const schedule::LatencyReport& report);
-// The answer in one to four sentences: what fits, which is fastest, which is cheapest, and on which the
-// figures were checked.
+// The answer in one to three sentences: what fits, which is the fastest, which the cheapest.
+std::string answer_in_words(const schedule::LatencyReport& report);
+// On which of the devices measurements stand behind the figures, and on which none do.
+std::string trust_in_words(const schedule::LatencyReport& report);
+// Both.
 std::string verdict(const schedule::LatencyReport& report);
 
 // The larger distance from the value to an end of its band: what stands behind "±".

@@ -1,0 +1,226 @@
+// Charts of the latency page, drawn from the page's own JSON. Nothing is computed here but scales.
+(() => {
+  'use strict';
+  const {css, data, series, faint, number, draw, redraws} = window.orrery;
+  const report = data('report'), validation = data('validation');
+  const devices = report.devices, phases = ['prefill', 'decode', 'train'];
+  const forecast = devices.filter(d => phases.some(p => d[p]));
+  const narrow = () => matchMedia('(max-width: 560px)').matches;
+
+  const thin = {color: () => css('grid'), drawBorder: false, tickLength: 4};
+  // Labels of a log axis: 1, 10, 100 and, on short axes, 2 and 5 between.
+  const logTick = (value, index, ticks) => {
+    const lead = Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
+    const decades = Math.log10(ticks[ticks.length - 1].value / ticks[0].value);
+    return lead === 1 || (decades < 2.2 && (lead === 2 || lead === 5)) ? number(value) : null;
+  };
+  const logAxis = (title, more = {}) => ({type: 'logarithmic', grid: thin, title: {display: true, text: title},
+    ticks: {callback: logTick, maxRotation: 0, autoSkip: false}, ...more});
+
+  // Stacked bars, one a device: rows of {label, parts: {name: value}}, a fixed order of names.
+  const stacked = (canvas, rows, unit, marks) => {
+    const names = [];
+    rows.forEach(r => Object.keys(r.parts).forEach(n => { if (!names.includes(n)) names.push(n); }));
+    canvas.parentElement.style.height = `${rows.length * 34 + 92}px`;
+    const short = label => narrow() && label.length > 15 ? label.slice(0, 9) + '…' + label.slice(-5) : label;
+    return {
+      type: 'bar',
+      data: {labels: rows.map(r => short(r.label)), datasets: names.map((name, i) => ({label: name, data: rows.map(r => r.parts[name] ?? 0),
+        backgroundColor: series(i), barThickness: 16, borderColor: css('paper'), borderWidth: {right: 1}, borderSkipped: false}))},
+      options: {
+        indexAxis: 'y',
+        scales: {x: {stacked: true, grid: thin, title: {display: true, text: unit}, ticks: {callback: number}},
+          y: {stacked: true, grid: {display: false, drawBorder: false}, ticks: {color: css('ink')}}},
+        interaction: {mode: 'nearest', intersect: true},
+        plugins: {tooltip: {callbacks: {title: items => rows[items[0].dataIndex].label,
+          label: item => `${item.dataset.label}: ${number(item.raw)} ${unit}`}}}},
+      plugins: marks ? [{afterDatasetsDraw: chart => {
+        const g = chart.ctx;
+        g.save();
+        g.fillStyle = css('ink');
+        chart.getDatasetMeta(0).data.forEach((bar, i) => {
+          if (marks[i] == null) return;
+          const x = chart.scales.x.getPixelForValue(marks[i]);
+          if (x <= chart.chartArea.right + 1) g.fillRect(x - 1, bar.y - 12, 2, 24);
+        });
+        g.restore();
+      }}] : []};
+  };
+
+  const memory = canvas => {
+    const rows = devices.map(d => ({label: d.label, parts: Object.fromEntries(d.memory.components.map(c => [c.component, c.bytes / 1e9]))}));
+    const marks = devices.map(d => d.memory.available_bytes / 1e9);
+    const config = stacked(canvas, rows, 'GB', marks);
+    config.options.scales.x.suggestedMax = Math.max(...marks);
+    return config;
+  };
+
+  const classes = canvas => {
+    const phase = canvas.dataset.phase;
+    const rows = devices.filter(d => d[phase]).map(d => ({label: d.label,
+      parts: Object.fromEntries(d[phase].classes.map(c => [c.name, c.time_s * 1e3]))}));
+    return stacked(canvas, rows, 'ms');
+  };
+
+  // The device that the choices show: at first the one with the most tokens per second, or the least time.
+  const speed = d => d.tokens_per_second_per_device?.value ?? Math.max(...phases.map(p => d[p]?.tokens_per_second ?? 0));
+  let chosen = devices.indexOf([...forecast].sort((a, b) => speed(b) - speed(a))[0]);
+
+  const roofline = () => {
+    const device = devices[chosen], peaks = Object.entries(device.device.peak_flops_per_second);
+    const used = report.model.type, peak = device.device.peak_flops_per_second[used] ?? Math.max(...peaks.map(p => p[1]), 1);
+    const bandwidth = device.device.memory_bandwidth_bytes_per_second, reached = device.device.achievable_bandwidth_bytes_per_second;
+    const dots = phases.filter(p => device[p]).map((phase, i) => ({
+      label: phase, type: 'scatter', backgroundColor: faint(series(i), .75), borderColor: css('card'), borderWidth: 1, order: 0,
+      data: device[phase].operators.filter(o => o.intensity_flops_per_byte > 0 && o.rate_flops_per_second > 0).map(o => ({
+        x: o.intensity_flops_per_byte, y: o.rate_flops_per_second / 1e12, operator: o, phase: device[phase]})),
+      pointRadius: c => c.raw ? 3 + 17 * Math.sqrt(Math.min(1, c.raw.operator.total_s / c.raw.phase.time.value_s)) : 3,
+      pointHoverRadius: c => c.raw ? 4 + 17 * Math.sqrt(Math.min(1, c.raw.operator.total_s / c.raw.phase.time.value_s)) : 4}));
+    const xs = dots.flatMap(d => d.data.map(p => p.x)), ridge = peak / bandwidth;
+    const low = Math.min(...xs, ridge / 10) / 2, high = Math.max(...xs, ridge * 4) * 2;
+    const roof = (label, rate, dash) => ({label, type: 'line', order: 1, pointRadius: 0, pointHitRadius: 0, borderColor: css('s8'), borderWidth: 1.5,
+      borderDash: dash, pointStyle: 'line', data: [low, peak / rate, high].map(x => ({x, y: Math.min(peak, x * rate) / 1e12}))});
+    const roofs = [roof(`data sheet, ${used}`, bandwidth, [])];
+    if (reached) roofs.push(roof('reached bandwidth', reached, [4, 4]));
+    const lowest = Math.min(...dots.flatMap(d => d.data.map(p => p.y)), low * bandwidth / 1e12);
+    return {
+      data: {datasets: [...dots, ...roofs]},
+      options: {
+        scales: {x: logAxis('FLOP per byte of memory traffic', {min: low, max: high}),
+          y: logAxis('TFLOP/s', {min: lowest / 2, max: peak / 1e12 * 2})},
+        plugins: {tooltip: {filter: item => item.raw.operator, callbacks: {
+          title: items => items[0]?.raw.operator.name, label: ({raw: {operator: o}}) => [`${o.kind} ${o.shape}`,
+            `${number(o.time_s * 1e6)} µs each, ${o.count} times`, `${number(o.rate_flops_per_second / 1e12)} TFLOP/s at ${number(o.intensity_flops_per_byte)} FLOP/B`,
+            `bound by ${o.bound}`]}}}},
+      plugins: [{afterDatasetsDraw: chart => label(chart, dots.length)}]};
+  };
+  // Names beside the largest dots of each phase, where they do not run into one another.
+  const label = (chart, phaseCount) => {
+    const g = chart.ctx, taken = [];
+    g.save();
+    g.font = `12px ${css('sans')}`;
+    g.fillStyle = css('ink');
+    for (let i = 0; i < phaseCount; ++i) {
+      const points = chart.getDatasetMeta(i).data.map((p, n) => ({p, o: chart.data.datasets[i].data[n].operator}))
+        .sort((a, b) => b.o.total_s - a.o.total_s).slice(0, narrow() ? 2 : 4);
+      for (const {p, o} of points) {
+        const width = g.measureText(o.name).width, right = p.x + p.options.radius + 5;
+        const x = right + width < chart.chartArea.right ? right : p.x - p.options.radius - 5 - width, y = p.y + 4;
+        const box = [x - 2, y - 13, x + width + 2, y + 3];
+        if (x < chart.chartArea.left || taken.some(t => box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3])) continue;
+        taken.push(box);
+        g.fillText(o.name, x, y);
+      }
+    }
+    g.restore();
+  };
+
+  const curve = canvas => {
+    const {curve: list, x} = canvas.dataset, most = 8;
+    const shown = devices.filter(d => d[list].length).sort((a, b) => speed(b) - speed(a)).slice(0, most);
+    const datasets = shown.flatMap(d => {
+      const colour = series(devices.indexOf(d)), points = f => d[list].map(p => ({x: p[x], y: f(p) * 1e3, point: p}));
+      const edge = {pointRadius: 0, pointHitRadius: 0, borderWidth: 0, backgroundColor: faint(colour, .11), edge: true};
+      return [{label: d.label, data: points(p => p.time.value_s), borderColor: colour, backgroundColor: colour, borderWidth: 2, pointRadius: 2.5,
+        pointStyle: 'circle', tension: .15},
+        {...edge, label: '', data: points(p => p.time.low_s), fill: '+1'}, {...edge, label: '', data: points(p => p.time.high_s), fill: false}];
+    });
+    return {type: 'line', data: {datasets}, options: {
+      scales: {x: logAxis(x === 'batch' ? 'sequences at once' : 'tokens of context'), y: logAxis('ms per step')},
+      interaction: {mode: 'nearest', intersect: false},
+      plugins: {legend: {labels: {filter: item => item.text}}, tooltip: {filter: item => !item.dataset.edge, callbacks: {
+        title: items => items[0]?.dataset.label, label: ({raw}) => [`${number(raw.x)} ${x === 'batch' ? 'sequences' : 'tokens of context'}`,
+          `${number(raw.y)} ms (${number(raw.point.time.low_s * 1e3)} to ${number(raw.point.time.high_s * 1e3)})`,
+          `${number(raw.point.tokens_per_second)} tokens/s`]}}}}};
+  };
+
+  const agreement = canvas => {
+    const rows = validation.series.filter(s => s.architecture === canvas.dataset.architecture && s.points_s.length);
+    const dots = rows.map((s, i) => ({label: `${s.what}, ${s.device}`, type: 'scatter', backgroundColor: faint(series(i), .6), pointRadius: 2.2, order: 1,
+      pointStyle: 'circle', data: s.points_s.map(([measured, predicted, low, high]) => ({x: measured * 1e6, y: predicted * 1e6, low: low * 1e6, high: high * 1e6}))}));
+    const all = dots.flatMap(d => d.data.flatMap(p => [p.x, p.y]));
+    const low = Math.min(...all) / 1.5, high = Math.max(...all) * 1.5;
+    const diagonal = {label: 'equal', type: 'line', order: 0, data: [{x: low, y: low}, {x: high, y: high}], pointRadius: 0, pointHitRadius: 0,
+      borderColor: css('ink'), borderWidth: 1, pointStyle: 'line'};
+    return {data: {datasets: [...dots, diagonal]}, options: {
+      scales: {x: logAxis('measured, µs', {min: low, max: high}), y: logAxis('predicted, µs', {min: low, max: high})},
+      plugins: {tooltip: {filter: item => item.dataset !== diagonal, callbacks: {label: ({raw, dataset}) => [dataset.label,
+        `measured ${number(raw.x)} µs`, `predicted ${number(raw.y)} µs (${number(raw.low)} to ${number(raw.high)})`]}}}},
+      plugins: [{beforeDatasetsDraw: chart => {
+        const g = chart.ctx, y = v => chart.scales.y.getPixelForValue(v);
+        g.save();
+        g.beginPath();
+        g.rect(chart.chartArea.left, chart.chartArea.top, chart.chartArea.width, chart.chartArea.height);
+        g.clip();
+        dots.forEach((d, i) => {
+          g.strokeStyle = faint(series(i), .28);
+          chart.getDatasetMeta(i).data.forEach((p, n) => {
+            g.beginPath();
+            g.moveTo(p.x, y(d.data[n].low));
+            g.lineTo(p.x, y(d.data[n].high));
+            g.stroke();
+          });
+        });
+        g.restore();
+      }}]};
+  };
+
+  // One layer as boxes on a track: text, so that it needs no canvas.
+  const timelines = () => {
+    const root = document.getElementById('timelines');
+    if (!root || chosen < 0) return;
+    root.replaceChildren();
+    const add = (parent, tag, name, text) => {
+      const element = document.createElement(tag);
+      if (name) element.className = name;
+      if (text !== undefined) element.textContent = text;
+      parent.append(element);
+      return element;
+    };
+    for (const phase of phases) {
+      const line = devices[chosen][phase]?.layer_timeline;
+      if (!line?.events.length) continue;
+      const end = Math.max(...line.events.map(e => e.start_s + e.duration_s));
+      const box = add(root, 'div', 'timeline'), title = add(box, 'h3', '', phase[0].toUpperCase() + phase.slice(1) + ' ');
+      add(title, 'span', '', `${number(end * 1e6)} µs a layer`);
+      line.lanes.forEach((lane, i) => {
+        const row = add(box, 'div', 'lane');
+        add(row, 'div', '', lane);
+        const track = add(row, 'div', 'track');
+        for (const e of line.events.filter(e => e.lane === i)) {
+          const share = e.duration_s / end;
+          const piece = add(track, 'span', '', share > .06 ? line.names[e.name] : '');
+          piece.title = `${line.names[e.name]}: ${number(e.duration_s * 1e6)} µs from ${number(e.start_s * 1e6)} µs`;
+          piece.style.cssText = `left:${100 * e.start_s / end}%;width:${100 * share}%;background:${series(e.name)};${share > .03 ? '' : 'padding:0'}`;
+        }
+      });
+      const axis = add(box, 'div', 'axis');
+      [0, .25, .5, .75, 1].forEach(f => add(axis, 'span', '', `${number(f * end * 1e6)} µs`));
+      const legend = add(box, 'ul', 'legend');
+      [...new Set(line.events.map(e => e.name))].forEach(n => {
+        const item = add(legend, 'li', '');
+        add(item, 'i', '').style.background = series(n);
+        item.append(line.names[n]);
+      });
+    }
+  };
+
+  const makers = {memory, classes, roofline, curve, validation: agreement};
+  const byChoice = [];
+  document.querySelectorAll('canvas[data-chart]').forEach(canvas => {
+    const again = draw(canvas, makers[canvas.dataset.chart]);
+    if (canvas.dataset.chart === 'roofline') byChoice.push(again);
+  });
+  redraws.push(timelines);
+  byChoice.push(timelines);
+  timelines();
+  const choices = [...document.querySelectorAll('select.device-choice')];
+  choices.forEach(select => {
+    select.value = String(chosen);
+    select.addEventListener('change', () => {
+      chosen = Number(select.value);
+      choices.forEach(other => { other.value = select.value; });
+      byChoice.forEach(again => again());
+    });
+  });
+})();

@@ -1,0 +1,89 @@
+// What every page of a report does: folds the tables of numbers below charts, sorts tables, copies the command, and gives charts
+// the colours and type of the page. Everything here is an addition: the page reads without it.
+window.orrery = (() => {
+  'use strict';
+  document.querySelectorAll('details.numbers').forEach(d => { d.open = false; });
+
+  // Rows sort by data-sort, numbers as numbers; a second press turns the order; refused rows stay last.
+  const key = (row, column) => {
+    const cell = row.cells[column];
+    return cell ? cell.dataset.sort : undefined;
+  };
+  const compare = (a, b) => {
+    const x = Number(a), y = Number(b);
+    return Number.isNaN(x) || Number.isNaN(y) ? String(a).localeCompare(String(b)) : x - y;
+  };
+  document.querySelectorAll('table.sortable').forEach(table => {
+    const headings = [...table.tHead.rows[0].cells];
+    headings.forEach((heading, column) => {
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.className = 'sort';
+      button.append(...heading.childNodes);
+      heading.append(button);
+      button.addEventListener('click', () => {
+        const before = heading.getAttribute('aria-sort');
+        const first = heading.classList.contains('num') ? 'descending' : 'ascending';
+        const order = before === null ? first : before === 'ascending' ? 'descending' : 'ascending';
+        headings.forEach(h => h.removeAttribute('aria-sort'));
+        heading.setAttribute('aria-sort', order);
+        const body = table.tBodies[0];
+        const rows = [...body.rows].sort((a, b) => {
+          const refused = a.classList.contains('refused') - b.classList.contains('refused');
+          if (refused) return refused;
+          const x = key(a, column), y = key(b, column);
+          if (x === undefined || y === undefined) return (x === undefined) - (y === undefined);
+          return order === 'ascending' ? compare(x, y) : compare(y, x);
+        });
+        body.append(...rows);
+      });
+    });
+  });
+
+  const command = document.getElementById('command');
+  if (command && navigator.clipboard) {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'copy';
+    button.textContent = 'Copy';
+    button.addEventListener('click', () => navigator.clipboard.writeText(command.textContent).then(
+      () => { button.textContent = 'Copied'; setTimeout(() => { button.textContent = 'Copy'; }, 1500); }, () => {}));
+    command.closest('.command').append(button);
+  }
+
+  const css = name => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
+  const data = id => JSON.parse(document.getElementById(id).textContent);
+  const series = i => css('s' + (i % 8 + 1));
+  const faint = (colour, alpha) => colour + Math.round(alpha * 255).toString(16).padStart(2, '0');
+  const number = v => v === null || !Number.isFinite(v) ? '–'
+    : Math.abs(v) >= 100 || v === 0 ? v.toLocaleString('en', {maximumFractionDigits: 0}) : String(Number(v.toPrecision(3)));
+
+  const charts = [], redraws = [];
+  const theme = () => {
+    Chart.defaults.color = css('muted');
+    Chart.defaults.borderColor = css('grid');
+    Chart.defaults.font.family = css('sans');
+    Chart.defaults.font.size = 12;
+    Chart.defaults.animation = false;
+    Chart.defaults.maintainAspectRatio = false;
+    Object.assign(Chart.defaults.plugins.legend, {position: 'bottom', align: 'start'});
+    Object.assign(Chart.defaults.plugins.legend.labels, {boxWidth: 9, boxHeight: 9, padding: 14, usePointStyle: true, pointStyle: 'rectRounded'});
+    Object.assign(Chart.defaults.plugins.tooltip, {backgroundColor: css('ink'), titleColor: css('paper'), bodyColor: css('paper'),
+      footerColor: css('paper'), padding: 10, cornerRadius: 6, boxPadding: 4, displayColors: false});
+  };
+  // Draws make() on a canvas now, and again when the colour scheme changes or redraw() asks.
+  const draw = (canvas, make) => {
+    let chart = null;
+    const again = () => {
+      if (chart) { charts.splice(charts.indexOf(chart), 1); chart.destroy(); }
+      chart = new Chart(canvas, make(canvas));
+      charts.push(chart);
+    };
+    redraws.push(again);
+    again();
+    return again;
+  };
+  theme();
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { theme(); redraws.forEach(again => again()); });
+  return {css, data, series, faint, number, draw, charts, redraws};
+})();
