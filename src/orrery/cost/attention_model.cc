@@ -220,9 +220,7 @@ AttentionLayer attention_layer(const graph::OperatorShape& shape, bool paged) {
   layer.window = static_cast<double>(size.window);
   layer.type = shape.type;
   layer.cache = shape.stored;
-  // Absorbed latent attention: one KV head whose values are the first part of its keys.
-  layer.shared_latent =
-      size.kv_heads == 1 && size.value_dim > 0 && size.value_dim < size.head_dim && size.head_dim > 256;
+  layer.shared_latent = size.shared != 0;
   layer.backward = shape.pass == graph::Pass::InputGradient;
   layer.paged = paged && !layer.backward;
   return layer;

@@ -7,7 +7,7 @@
 #include "orrery/base/csv.h"
 #include "orrery/base/random.h"
 #include "orrery/base/storage.h"
-#include "orrery/base/threads.h"
+#include "orrery/cost/fit/robust_fit.h"
 #include "orrery/hardware/catalogue.h"
 #include "orrery/learn/boosted_trees_fit.h"
 
@@ -45,115 +45,24 @@ Sample draw(const AttentionData& data, size_t leave_out, const AttentionFitOptio
   return sample;
 }
 
-// Solves the symmetric positive system in place (Cholesky); false where it is not positive.
-bool solve_positive(std::vector<double>& a, std::vector<double>& b) {
-  const size_t n = b.size();
-  for (size_t j = 0; j < n; ++j) {
-    for (size_t k = 0; k < j; ++k)
-      for (size_t i = j; i < n; ++i) a[i * n + j] -= a[i * n + k] * a[j * n + k];
-    if (!(a[j * n + j] > 0)) return false;
-    double root = std::sqrt(a[j * n + j]);
-    for (size_t i = j; i < n; ++i) a[i * n + j] /= root;
-  }
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t k = 0; k < i; ++k) b[i] -= a[i * n + k] * b[k];
-    b[i] /= a[i * n + i];
-  }
-  for (size_t i = n; i-- > 0;) {
-    for (size_t k = i + 1; k < n; ++k) b[i] -= a[k * n + i] * b[k];
-    b[i] /= a[i * n + i];
-  }
-  return true;
-}
-
-// Levenberg–Marquardt on the logarithms of the constants: Huber loss of log(predicted / measured) plus the
-// priors' squares.
 AttentionConstants fit_constants(const AttentionData& data, const Sample& sample,
                                  const AttentionFitOptions& options) {
-  const size_t n = kAttentionConstants, m = sample.rows.size();
   std::vector<AttentionDevice> devices;
   for (const auto& device : data.devices) devices.push_back(attention_device(device));
-  const auto& table = attention_constant_table();
-  std::vector<double> centre(n), precision(n);
-  for (size_t i = 0; i < n; ++i) {
-    centre[i] = std::log(table[i].centre);
-    precision[i] = options.prior_weight / (table[i].spread * table[i].spread);
-  }
-  constexpr size_t kChunk = 512;
-  auto residuals = [&](const std::vector<double>& x, std::vector<double>& r) {
-    AttentionConstants c;
-    for (size_t i = 0; i < n; ++i) c.value[i] = std::exp(x[i]);
-    r.resize(m);
-    parallel_for(m, kChunk, options.threads, [&](size_t begin, size_t end, size_t) {
-      for (size_t i = begin; i < end; ++i) {
-        const AttentionRow& row = data.rows[sample.rows[i]];
-        r[i] = std::log(attention_law(row.layer, std::span(&row.span, 1), devices[row.gpu], c).time /
-                        row.seconds);
-      }
-    });
+  std::vector<RobustPrior> priors;
+  for (const auto& row : attention_constant_table()) priors.push_back({row.centre, row.spread});
+  auto residual = [&](const std::vector<double>& x, size_t i) {
+    AttentionConstants constants;
+    std::copy(x.begin(), x.end(), constants.value.begin());
+    const AttentionRow& row = data.rows[sample.rows[i]];
+    return std::log(attention_law(row.layer, std::span(&row.span, 1), devices[row.gpu], constants).time /
+                    row.seconds);
   };
-  auto loss = [&](const std::vector<double>& x, const std::vector<double>& r) {
-    double sum = 0;
-    for (size_t i = 0; i < m; ++i) {
-      double a = std::abs(r[i]);
-      sum += sample.weight[i] * (a < kHuberWidth ? .5 * a * a : kHuberWidth * (a - .5 * kHuberWidth));
-    }
-    for (size_t i = 0; i < n; ++i) sum += .5 * precision[i] * (x[i] - centre[i]) * (x[i] - centre[i]);
-    return sum;
-  };
-  std::vector<double> x = centre, r, trial;
-  residuals(x, r);
-  double cost = loss(x, r), damping = 1e-2;
-  constexpr int kMostSteps = 25, kMostTrials = 6;
-  constexpr double kDifference = 1e-3, kMostMove = .5, kConverged = 1e-4;
-  for (int step = 0; step < kMostSteps; ++step) {
-    std::vector<std::vector<double>> slope(n);
-    for (size_t j = 0; j < n; ++j) {
-      auto moved = x;
-      moved[j] += kDifference;
-      residuals(moved, trial);
-      slope[j].resize(m);
-      for (size_t i = 0; i < m; ++i) slope[j][i] = (trial[i] - r[i]) / kDifference;
-    }
-    std::vector<double> normal(n * n, 0), gradient(n);
-    std::vector<double> weight(m);
-    for (size_t i = 0; i < m; ++i)
-      weight[i] = sample.weight[i] * std::min(1., kHuberWidth / std::max(std::abs(r[i]), 1e-12));
-    for (size_t a = 0; a < n; ++a) {
-      for (size_t b = 0; b <= a; ++b) {
-        double sum = 0;
-        for (size_t i = 0; i < m; ++i) sum += weight[i] * slope[a][i] * slope[b][i];
-        normal[a * n + b] = normal[b * n + a] = sum;
-      }
-      double sum = 0;
-      for (size_t i = 0; i < m; ++i) sum += weight[i] * slope[a][i] * r[i];
-      gradient[a] = -sum - precision[a] * (x[a] - centre[a]);
-      normal[a * n + a] += precision[a];
-    }
-    bool better = false, converged = false;
-    for (int t = 0; t < kMostTrials && !better; ++t) {
-      auto matrix = normal;
-      auto move = gradient;
-      for (size_t a = 0; a < n; ++a) matrix[a * n + a] *= 1 + damping;
-      damping *= 4;
-      if (!solve_positive(matrix, move)) continue;
-      auto next = x;
-      for (size_t a = 0; a < n; ++a) next[a] += std::clamp(move[a], -kMostMove, kMostMove);
-      residuals(next, trial);
-      double trial_cost = loss(next, trial);
-      if (trial_cost < cost) {
-        better = true;
-        converged = cost - trial_cost < kConverged * cost;
-        x = next;
-        r = trial;
-        cost = trial_cost;
-        damping = std::max(1e-6, damping * .075);
-      }
-    }
-    if (!better || converged) break;
-  }
+  std::vector<double> fitted = robust_fit(
+      priors, sample.weight, residual,
+      {.prior_weight = options.prior_weight, .huber_width = kHuberWidth, .threads = options.threads});
   AttentionConstants constants;
-  for (size_t i = 0; i < n; ++i) constants.value[i] = std::exp(x[i]);
+  std::copy(fitted.begin(), fitted.end(), constants.value.begin());
   return constants;
 }
 

@@ -1,0 +1,174 @@
+#include "orrery/cost/fit/fit_collectives.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <tuple>
+
+#include "orrery/base/csv.h"
+#include "orrery/cost/fit/robust_fit.h"
+#include "orrery/hardware/catalogue.h"
+
+namespace orrery::cost {
+
+namespace {
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<long>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+std::vector<CollectiveCurve> read_collectives(const std::string& path) {
+  CsvTable table = read_csv(path);
+  const int system = table.at("system"), ranks = table.at("num_workers"), size = table.at("size"),
+            kind = table.at("collective"), per_node = table.at("devices_per_node"),
+            time = table.at("time_ms");
+  std::map<std::tuple<std::string, std::string, int64_t, int64_t>, std::map<double, std::vector<double>>>
+      groups;
+  for (size_t i = 0; i < table.rows(); ++i) {
+    auto key = std::tuple(std::string(table.cell(i, system)), std::string(table.cell(i, kind)),
+                          table.integer(i, ranks, 2, 1 << 20), table.integer(i, per_node, 1, 1 << 20));
+    groups[key][table.number(i, size)].push_back(table.number(i, time) * 1e-3);
+  }
+  std::vector<CollectiveCurve> curves;
+  for (auto& [key, sizes] : groups) {
+    CollectiveCurve curve;
+    curve.system = std::get<0>(key);
+    if (std::get<1>(key) == "send_recv")
+      curve.kind = Collective::SendReceive;
+    else if (std::get<1>(key) != "all_reduce")
+      continue;
+    curve.ranks = static_cast<int>(std::get<2>(key));
+    curve.per_node = static_cast<int>(std::get<3>(key));
+    for (auto& [bytes, seconds] : sizes) {
+      curve.bytes.push_back(bytes);
+      curve.seconds.push_back(median(seconds));
+    }
+    bool repeated = std::any_of(curves.begin(), curves.end(),
+                                [&](const CollectiveCurve& c) { return c.seconds == curve.seconds; });
+    if (!repeated) curves.push_back(std::move(curve));
+  }
+  return curves;
+}
+
+hardware::LinkLevel link_of(const CollectiveCurve& curve) {
+  hardware::LinkLevel level{.name = "unknown",
+                            .fanout = curve.ranks,
+                            .per_device = {},
+                            .latency = {},
+                            .sharing = hardware::Sharing::Port};
+  const char* name = curve.system.starts_with("a100")   ? "a100-sxm4-80gb"
+                     : curve.system.starts_with("h100") ? "h100-sxm5-80gb"
+                                                        : nullptr;
+  if (!curve.within_node() || name == nullptr) return level;
+  const hardware::Device device = hardware::Catalogue::shipped().device(name);
+  const hardware::Gpu& gpu = *device.gpu();
+  constexpr double kBridge = 300e9;  // one way, of the bridges between two PCIe cards of either generation
+  bool pairs = curve.system.find("pairwise") != std::string::npos;
+  if (!pairs && gpu.link)
+    level.per_device = gpu.link->per_direction;
+  else if (pairs && curve.ranks == 2)
+    level.per_device = BytesPerSecond(kBridge), level.sharing = hardware::Sharing::Pair;
+  else if (pairs)
+    level.per_device = gpu.pcie;
+  level.name = pairs && curve.ranks > 2 ? "PCIe" : "NVLink";
+  return level;
+}
+
+CollectiveConstants fit_collectives(const std::vector<CollectiveCurve>& curves,
+                                    const std::string& leave_out) {
+  struct Row {
+    const CollectiveCurve* curve;
+    hardware::LinkLevel level;
+    size_t i;
+  };
+  std::vector<Row> rows;
+  std::vector<double> weight;
+  for (const CollectiveCurve& curve : curves) {
+    hardware::LinkLevel level = link_of(curve);
+    if (level.per_device.value() <= 0 || (!leave_out.empty() && curve.system == leave_out)) continue;
+    for (size_t i = 0; i < curve.bytes.size(); i += 2) {
+      rows.push_back({&curve, level, i});
+      weight.push_back(200. / static_cast<double>(curve.bytes.size()));
+    }
+  }
+  CollectiveConstants start;
+  double CollectiveConstants::*fitted[] = {&CollectiveConstants::start_low,  &CollectiveConstants::start_bulk,
+                                           &CollectiveConstants::hop,        &CollectiveConstants::share_low,
+                                           &CollectiveConstants::share_bulk, &CollectiveConstants::send_start,
+                                           &CollectiveConstants::send_share};
+  const double spread[] = {.5, .4, .3, .5, .15, .4, .15};
+  std::vector<RobustPrior> priors;
+  for (size_t i = 0; i < std::size(fitted); ++i) priors.push_back({start.*fitted[i], spread[i]});
+  auto constants = [&](const std::vector<double>& x) {
+    CollectiveConstants c = start;
+    for (size_t i = 0; i < std::size(fitted); ++i) c.*fitted[i] = x[i];
+    return c;
+  };
+  auto residual = [&](const std::vector<double>& x, size_t i) {
+    const Row& row = rows[i];
+    double t = CollectiveModel(constants(x))
+                   .price(row.curve->kind, row.curve->bytes[row.i], row.curve->ranks, row.level, false)
+                   .time.value();
+    return std::log(t / row.curve->seconds[row.i]);
+  };
+  CollectiveConstants fit = constants(robust_fit(priors, weight, residual, {}));
+  std::map<double, std::vector<const CollectiveCurve*>> switched;
+  for (const CollectiveCurve& curve : curves) {
+    hardware::LinkLevel level = link_of(curve);
+    bool calibrates = level.per_device.value() > 0 && curve.system.ends_with("_dgx") &&
+                      curve.system != leave_out && curve.kind == Collective::AllReduce;
+    if (calibrates) switched[level.per_device.value()].push_back(&curve);
+  }
+  std::vector<LinkCalibration> links;
+  for (const auto& [nominal, members] : switched) {
+    hardware::LinkLevel level = fit_link(members, fit);
+    links.push_back({nominal, level.per_device.value() / nominal, level.latency.value()});
+  }
+  fit.links = links;
+  return fit;
+}
+
+hardware::LinkLevel fit_link(const std::vector<const CollectiveCurve*>& curves,
+                             const CollectiveConstants& constants) {
+  hardware::LinkLevel level{
+      .name = "measured", .fanout = 2, .per_device = {}, .latency = {}, .sharing = hardware::Sharing::Port};
+  struct Row {
+    const CollectiveCurve* curve;
+    size_t i;
+  };
+  std::vector<Row> rows;
+  std::vector<double> weight;
+  double seen = 0;
+  for (const CollectiveCurve* curve : curves) {
+    level.fanout = std::max(level.fanout, curve->ranks);
+    for (size_t i = 0; i < curve->bytes.size(); i += 2) {
+      rows.push_back({curve, i});
+      weight.push_back(200. / static_cast<double>(curve->bytes.size()));
+      seen = std::max(seen, curve->bytes[i] / curve->seconds[i]);
+    }
+  }
+  CollectiveModel model([&] {
+    CollectiveConstants c = constants;
+    c.links.clear();
+    return c;
+  }());
+  auto residual = [&](const std::vector<double>& x, size_t i) {
+    hardware::LinkLevel trial = level;
+    trial.per_device = BytesPerSecond(x[0]);
+    trial.latency = Seconds(x[1]);
+    const Row& row = rows[i];
+    return std::log(
+        model.price(row.curve->kind, row.curve->bytes[row.i], row.curve->ranks, trial, false).time.value() /
+        row.curve->seconds[row.i]);
+  };
+  const RobustPrior priors[] = {{2 * seen, 1}, {2e-6, 1.5}};
+  std::vector<double> fitted = robust_fit(priors, weight, residual, {});
+  level.per_device = BytesPerSecond(fitted[0]);
+  level.latency = Seconds(fitted[1]);
+  return level;
+}
+
+}  // namespace orrery::cost
