@@ -1,0 +1,13 @@
+// rooms: base
+// Any bytes as YAML: a tree or an InputError, nothing else.
+#include <string>
+
+#include "document_walk.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  try {
+    orrery::fuzz::walk(orrery::parse_yaml(std::string(reinterpret_cast<const char*>(data), size), "fuzz.yaml"));
+  } catch (const orrery::InputError&) {
+  }
+  return 0;
+}
