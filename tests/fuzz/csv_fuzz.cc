@@ -1,5 +1,6 @@
 // rooms: base
-// Any bytes as CSV: a table or an InputError; every cell can be asked for as text and as number, and a written row reads back.
+// Any bytes as CSV: a table or an InputError; every cell can be asked for as text and as number, and a
+// written row reads back.
 #include <cstdlib>
 #include <string>
 #include <vector>

@@ -6,7 +6,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
-    orrery::fuzz::walk(orrery::parse_json(std::string(reinterpret_cast<const char*>(data), size), "fuzz.json"));
+    orrery::fuzz::walk(
+        orrery::parse_json(std::string(reinterpret_cast<const char*>(data), size), "fuzz.json"));
   } catch (const orrery::InputError&) {
   }
   return 0;

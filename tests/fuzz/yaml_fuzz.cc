@@ -6,7 +6,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
-    orrery::fuzz::walk(orrery::parse_yaml(std::string(reinterpret_cast<const char*>(data), size), "fuzz.yaml"));
+    orrery::fuzz::walk(
+        orrery::parse_yaml(std::string(reinterpret_cast<const char*>(data), size), "fuzz.yaml"));
   } catch (const orrery::InputError&) {
   }
   return 0;

@@ -4,10 +4,13 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <unordered_set>
 
 #include "orrery/base/storage.h"
 #include "orrery/base/text.h"
@@ -17,21 +20,34 @@ namespace {
 
 constexpr size_t kDeepest = 200;
 constexpr size_t kMostValues = 5'000'000;
+constexpr size_t kFewKeys = 16;  // up to here a map's keys are compared one by one
 
+// True for a decimal number; one too large or too small for a double counts, as infinity or zero.
 bool parse_number(std::string_view text, double& value) {
-  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
   auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return failure == std::errc() && end == text.data() + text.size() && std::isfinite(value);
+  if (failure == std::errc::invalid_argument || end != text.data() + text.size()) return false;
+  if (failure == std::errc::result_out_of_range) {
+    value = std::strtod(std::string(text).c_str(), nullptr);
+    return true;
+  }
+  return std::isfinite(value);  // from_chars reads "inf" and "nan", which are words here
 }
 
 const char* kind_name(Node::Kind kind) {
   switch (kind) {
-    case Node::Kind::Null: return "nothing";
-    case Node::Kind::Bool: return "true or false";
-    case Node::Kind::Number: return "a number";
-    case Node::Kind::String: return "a text";
-    case Node::Kind::List: return "a list";
-    case Node::Kind::Map: return "a map";
+    case Node::Kind::Null:
+      return "nothing";
+    case Node::Kind::Bool:
+      return "true or false";
+    case Node::Kind::Number:
+      return "a number";
+    case Node::Kind::String:
+      return "a text";
+    case Node::Kind::List:
+      return "a list";
+    case Node::Kind::Map:
+      return "a map";
   }
   return "";
 }
@@ -57,9 +73,8 @@ class TreeBuilder {
   void scalar(int line, int column, Node::Kind kind, std::string value) {
     if (expects_key()) {
       if (kind == Node::Kind::Null && value.empty()) fail(line, column, "a key is missing before ':'");
-      for (const auto& entry : open_.back().entries_) {
-        if (entry.first == value) fail(line, column, fmt::format("key '{}' stands twice in this map", printable(value)));
-      }
+      if (stands_twice(value))
+        fail(line, column, fmt::format("key '{}' stands twice in this map", printable(value)));
       open_.back().entries_.emplace_back(std::move(value), Node());
       key_open_ = true;
       return;
@@ -74,6 +89,7 @@ class TreeBuilder {
     if (open_.size() >= kDeepest) fail(line, column, fmt::format("nested deeper than {} levels", kDeepest));
     open_.push_back(make(line, column, kind));
     key_stack_.push_back(key_open_);
+    key_hashes_.emplace_back();
     key_open_ = false;
   }
 
@@ -82,14 +98,31 @@ class TreeBuilder {
     open_.pop_back();
     key_open_ = key_stack_.back();
     key_stack_.pop_back();
+    key_hashes_.pop_back();
     attach(std::move(node));
   }
 
  private:
   bool expects_key() const { return !open_.empty() && open_.back().is_map() && !key_open_; }
 
+  // An index of a safetensors file has a hundred thousand keys: past a few their hashes go into a set.
+  bool stands_twice(const std::string& key) {
+    const auto& entries = open_.back().entries_;
+    auto is_there = [&] {
+      return std::any_of(entries.begin(), entries.end(),
+                         [&](const auto& entry) { return entry.first == key; });
+    };
+    if (entries.size() < kFewKeys) return is_there();
+    std::unordered_set<uint64_t>& hashes = key_hashes_.back();
+    if (hashes.empty()) {
+      for (const auto& entry : entries) hashes.insert(hash_bytes(entry.first));
+    }
+    return !hashes.insert(hash_bytes(key)).second && is_there();
+  }
+
   Node make(int line, int column, Node::Kind kind) {
-    if (++values_ > kMostValues) fail(line, column, fmt::format("more than {} values in one file", kMostValues));
+    if (++values_ > kMostValues)
+      fail(line, column, fmt::format("more than {} values in one file", kMostValues));
     Node node;
     node.source_ = source_;
     node.line_ = line;
@@ -113,6 +146,7 @@ class TreeBuilder {
   std::shared_ptr<const Node::Source> source_;
   std::vector<Node> open_;
   std::vector<bool> key_stack_;
+  std::vector<std::unordered_set<uint64_t>> key_hashes_;  // of each open map, once it has many keys
   bool key_open_ = false, have_root_ = false;
   size_t values_ = 0;
   Node root_;
@@ -122,7 +156,8 @@ namespace {
 
 // YAML 1.2 core schema for plain scalars.
 Node::Kind plain_kind(const std::string& value) {
-  if (value.empty() || value == "~" || value == "null" || value == "Null" || value == "NULL") return Node::Kind::Null;
+  if (value.empty() || value == "~" || value == "null" || value == "Null" || value == "NULL")
+    return Node::Kind::Null;
   if (value == "true" || value == "True" || value == "false" || value == "False") return Node::Kind::Bool;
   double number;
   return parse_number(value, number) ? Node::Kind::Number : Node::Kind::String;
@@ -131,7 +166,10 @@ Node::Kind plain_kind(const std::string& value) {
 class YamlEvents : public YAML::EventHandler {
  public:
   explicit YamlEvents(TreeBuilder& tree) : tree_(tree) {}
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (++documents_ > 1)
+      tree_.fail(line(mark), column(mark), "a second document begins here; expected one in a file");
+  }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     refuse_anchor(mark, anchor);
@@ -140,16 +178,19 @@ class YamlEvents : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     tree_.fail(line(mark), column(mark), "aliases (*name) are not supported; write the value out");
   }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     refuse_anchor(mark, anchor);
     tree_.scalar(line(mark), column(mark), tag == "!" ? Node::Kind::String : plain_kind(value), value);
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     refuse_anchor(mark, anchor);
     tree_.begin(line(mark), column(mark), Node::Kind::List);
   }
   void OnSequenceEnd() override { tree_.end(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     refuse_anchor(mark, anchor);
     tree_.begin(line(mark), column(mark), Node::Kind::Map);
   }
@@ -159,13 +200,15 @@ class YamlEvents : public YAML::EventHandler {
   static int line(const YAML::Mark& mark) { return mark.line + 1; }
   static int column(const YAML::Mark& mark) { return mark.column + 1; }
   void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
-    if (anchor) tree_.fail(line(mark), column(mark), "anchors (&name) are not supported; write the value out");
+    if (anchor)
+      tree_.fail(line(mark), column(mark), "anchors (&name) are not supported; write the value out");
   }
   TreeBuilder& tree_;
+  int documents_ = 0;
 };
 
-// nlohmann's SAX events do not say where they stand; the iterator that feeds the lexer does. A token begins at the first
-// byte after the previous one that is neither blank, comma nor colon.
+// nlohmann's SAX events do not say where they stand; the iterator that feeds the lexer does. A token begins
+// at the first byte after the previous one that is neither blank, comma nor colon.
 struct CountingIterator {
   using iterator_category = std::input_iterator_tag;
   using value_type = char;
@@ -203,7 +246,10 @@ class JsonEvents : public nlohmann::json_sax<nlohmann::json> {
   bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& failure) override {
     seek(position > 0 ? position - 1 : 0);
     std::string reason = failure.what();
-    if (size_t at = reason.find("syntax error"); at != std::string::npos) reason = reason.substr(at);
+    if (size_t at = reason.find("syntax error"); at != std::string::npos)
+      reason = reason.substr(at);
+    else if (size_t bracket = reason.find("] "); bracket != std::string::npos)
+      reason = reason.substr(bracket + 2);
     tree_.fail(line_, column_, "not valid JSON: " + printable(reason));
   }
 
@@ -233,7 +279,9 @@ class JsonEvents : public nlohmann::json_sax<nlohmann::json> {
   void locate() {
     const std::string& text = tree_.text();
     size_t start = previous_end_;
-    while (start < text.size() && std::string_view(" \t\r\n,:]}\xEF\xBB\xBF").find(text[start]) != std::string_view::npos) ++start;
+    while (start < text.size() &&
+           std::string_view(" \t\r\n,:]}\xEF\xBB\xBF").find(text[start]) != std::string_view::npos)
+      ++start;
     seek(start);
   }
   void seek(size_t position) {  // only forward, so that a whole file costs one pass
@@ -255,7 +303,9 @@ class JsonEvents : public nlohmann::json_sax<nlohmann::json> {
 
 }  // namespace
 
-Place Node::place() const { return Place{source_ ? source_->file : "", line_, column_}; }
+Place Node::place() const {
+  return Place{source_ ? source_->file : "", line_, column_};
+}
 
 void Node::fail(const std::string& message) const {
   throw InputError(place(), message, source_ ? std::string_view(source_->text) : std::string_view());
@@ -300,18 +350,22 @@ bool Node::as_bool() const {
 
 double Node::as_number(double low, double high) const {
   double value = 0;
-  if (kind_ != Kind::Number || !parse_number(scalar_, value)) fail(fmt::format("expected a number, found {}", kind_name(kind_)));
-  if (!(value >= low && value <= high)) fail(fmt::format("{} is out of range; expected {:g} to {:g}", scalar_, low, high));
+  if (kind_ != Kind::Number || !parse_number(scalar_, value))
+    fail(fmt::format("expected a number, found {}", kind_name(kind_)));
+  if (!(value >= low && value <= high))
+    fail(fmt::format("{} is out of range; expected {:g} to {:g}", printable(scalar_, 40), low, high));
   return value;
 }
 
 int64_t Node::as_integer(int64_t low, int64_t high) const {
   double value = as_number();
-  if (value != std::floor(value)) fail(fmt::format("expected a whole number, found {}", scalar_));
+  if (value != std::floor(value))
+    fail(fmt::format("expected a whole number, found {}", printable(scalar_, 40)));
   if (value < static_cast<double>(low) || value > static_cast<double>(high)) {
-    fail(fmt::format("{} is out of range; expected {} to {}", scalar_, low, high));
+    fail(fmt::format("{} is out of range; expected {} to {}", printable(scalar_, 40), low, high));
   }
-  return static_cast<int64_t>(value);
+  constexpr double kTwoTo63 = 9223372036854775808.0;  // the first double past int64
+  return value >= kTwoTo63 ? INT64_MAX : static_cast<int64_t>(value);
 }
 
 const std::string& Node::as_string() const {
@@ -320,7 +374,8 @@ const std::string& Node::as_string() const {
 }
 
 double Node::as_quantity(Unit unit) const {
-  if (kind_ != Kind::String && kind_ != Kind::Number) fail(fmt::format("expected a quantity, found {}", kind_name(kind_)));
+  if (kind_ != Kind::String && kind_ != Kind::Number)
+    fail(fmt::format("expected a quantity, found {}", kind_name(kind_)));
   try {
     return parse_quantity(scalar_, unit);
   } catch (const UnitError& wrong) {
@@ -334,7 +389,8 @@ Node parse_yaml(std::string text, std::string file) {
   YamlEvents events(tree);
   try {
     YAML::Parser parser(stream);
-    parser.HandleNextDocument(events);
+    while (parser.HandleNextDocument(events)) {
+    }
   } catch (const YAML::Exception& wrong) {
     tree.fail(wrong.mark.line + 1, wrong.mark.column + 1, "not valid YAML: " + printable(wrong.msg));
   }
@@ -347,7 +403,8 @@ Node parse_json(std::string text, std::string file) {
   const char* end = begin + tree.text().size();
   size_t consumed = 0;
   JsonEvents events(tree, consumed);
-  nlohmann::json::sax_parse(CountingIterator{begin, &consumed, begin}, CountingIterator{end, nullptr, begin}, &events);
+  nlohmann::json::sax_parse(CountingIterator{begin, &consumed, begin}, CountingIterator{end, nullptr, begin},
+                            &events);
   return tree.take_root();
 }
 

@@ -22,7 +22,9 @@ namespace {
 
 constexpr size_t kChunk = size_t{1} << 20;
 
-[[noreturn]] void fail(const std::string& path, const std::string& reason) { throw InputError(Place{path, 0, 0}, reason); }
+[[noreturn]] void fail(const std::string& path, const std::string& reason) {
+  throw InputError(Place{path, 0, 0}, reason);
+}
 
 std::string read_raw(const std::string& path, uint64_t most) {
   struct stat status {};
@@ -81,6 +83,26 @@ std::string unpack_zstd(const std::string& packed, const std::string& path, uint
 }
 
 // The folder of this code: of the shared module that holds it (Python), else of the running program.
+// Writes and closes; a failure removes `partial` where it is named.
+void write_all(int descriptor, const std::string& path, const std::string& partial,
+               std::string_view content) {
+  if (descriptor < 0) fail(path, std::string("cannot be written: ") + std::strerror(errno));
+  int failure = 0;
+  for (size_t done = 0; done < content.size() && failure == 0;) {
+    ssize_t wrote = write(descriptor, content.data() + done, content.size() - done);
+    if (wrote >= 0)
+      done += static_cast<size_t>(wrote);
+    else if (errno != EINTR)
+      failure = errno;
+  }
+  if (failure == 0 && fsync(descriptor) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS)
+    failure = errno;  // pipes cannot be synced
+  if (close(descriptor) != 0 && failure == 0) failure = errno;
+  if (failure == 0) return;
+  if (!partial.empty()) unlink(partial.c_str());
+  fail(path, std::string("cannot be written: ") + std::strerror(failure));
+}
+
 std::string folder_of_program() {
   Dl_info info{};
   if (dladdr(reinterpret_cast<const void*>(&folder_of_program), &info) != 0 && info.dli_fname) {
@@ -97,8 +119,10 @@ std::string folder_of_program() {
 
 std::string read_file(const std::string& path, uint64_t most) {
   std::string content = read_raw(path, most);
-  if (content.size() >= 2 && content[0] == '\x1f' && content[1] == '\x8b') return unpack_gzip(content, path, most);
-  if (content.size() >= 4 && content.compare(0, 4, "\x28\xb5\x2f\xfd") == 0) return unpack_zstd(content, path, most);
+  if (content.size() >= 2 && content[0] == '\x1f' && content[1] == '\x8b')
+    return unpack_gzip(content, path, most);
+  if (content.size() >= 4 && content.compare(0, 4, "\x28\xb5\x2f\xfd") == 0)
+    return unpack_zstd(content, path, most);
   return content;
 }
 
@@ -107,25 +131,23 @@ bool file_exists(const std::string& path) {
   return std::filesystem::is_regular_file(path, ignored);
 }
 
-void write_file(const std::string& path, std::string_view content) {
-  std::string partial = path + ".partial-" + std::to_string(getpid());
-  int descriptor = open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor < 0) fail(path, std::string("cannot be written: ") + std::strerror(errno));
-  size_t done = 0;
-  while (done < content.size()) {
-    ssize_t wrote = write(descriptor, content.data() + done, content.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) {
-      std::string reason = std::strerror(errno);
-      close(descriptor);
-      unlink(partial.c_str());
-      fail(path, "cannot be written: " + reason);
-    }
-    done += static_cast<size_t>(wrote);
+void write_file(const std::string& given, std::string_view content) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  std::string path = given;
+  if (fs::is_symlink(path, ignored)) {  // the link stays, its target is replaced
+    fs::path target = fs::canonical(path, ignored);
+    if (!ignored) path = target.string();
   }
-  bool flushed = fsync(descriptor) == 0 || errno == EINVAL;  // pipes and /dev nodes cannot be synced
-  flushed = close(descriptor) == 0 && flushed;
-  if (!flushed || rename(partial.c_str(), path.c_str()) != 0) {
+  if (fs::is_directory(path, ignored)) fail(path, "is a folder; expected a file to write");
+  if (fs::exists(path, ignored) &&
+      !fs::is_regular_file(path, ignored)) {  // /dev/null, a pipe: nothing to rename onto
+    write_all(open(path.c_str(), O_WRONLY | O_CLOEXEC), path, "", content);
+    return;
+  }
+  std::string partial = path + ".partial-" + std::to_string(getpid());
+  write_all(open(partial.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666), path, partial, content);
+  if (rename(partial.c_str(), path.c_str()) != 0) {
     std::string reason = std::strerror(errno);
     unlink(partial.c_str());
     fail(path, "cannot be written: " + reason);
@@ -141,10 +163,14 @@ std::string data_folder() {
   for (const std::string& folder : candidates) {
     if (!folder.empty() && std::filesystem::is_directory(folder + "/gpus", ignored)) return folder;
   }
-  throw Error("the folder of facts (gpus, models, weights) is not found; set ORRERY_HOME to the folder that holds data/");
+  throw Error(
+      "the folder of facts (gpus, models, weights) is not found; set ORRERY_HOME to the folder that holds "
+      "data/");
 }
 
-std::string_view version() { return ORRERY_VERSION; }
+std::string_view version() {
+  return ORRERY_VERSION;
+}
 
 uint64_t hash_bytes(std::string_view bytes, uint64_t seed) {
   uint64_t hash = 0xcbf29ce484222325ull ^ (seed * 0x9e3779b97f4a7c15ull);  // FNV-1a, then a finalizer

@@ -12,7 +12,8 @@ namespace orrery {
 std::string read_file(const std::string& path, uint64_t most = uint64_t{4} << 30);
 bool file_exists(const std::string& path);
 
-// Writes PATH.partial-PID and renames it to PATH. Throws InputError when the folder cannot be written.
+// Writes PATH.partial-PID and renames it to PATH (through a symbolic link, onto its target; devices and pipes are written
+// directly). Throws InputError when that fails, and then leaves what was there.
 void write_file(const std::string& path, std::string_view content);
 
 // The folder of shipped facts: $ORRERY_HOME/data, else data/ beside the Python module, else PREFIX/share/orrery of the

@@ -53,6 +53,8 @@ constexpr Spelling kSpellings[] = {
     {Unit::Seconds, "s", 1},
     {Unit::Seconds, "ms", 1e-3},
     {Unit::Seconds, "us", 1e-6},
+    {Unit::Seconds, "\u00b5s", 1e-6},  // micro sign
+    {Unit::Seconds, "\u03bcs", 1e-6},  // Greek mu
     {Unit::Seconds, "ns", 1e-9},
     {Unit::Joules, "J", 1},
     {Unit::Joules, "pJ", 1e-12},
@@ -68,18 +70,30 @@ constexpr Spelling kSpellings[] = {
 
 std::string_view example(Unit unit) {
   switch (unit) {
-    case Unit::Bytes: return "a size such as '80 GB' or '50 MiB'";
-    case Unit::BytesPerSecond: return "a bandwidth such as '3350 GB/s'";
-    case Unit::FlopsPerSecond: return "a rate such as '989 TFLOP/s'";
-    case Unit::Hertz: return "a clock such as '1830 MHz'";
-    case Unit::Watts: return "a power such as '700 W'";
-    case Unit::Seconds: return "a time such as '12 us'";
-    case Unit::Joules: return "an energy such as '1.2 pJ'";
-    case Unit::Dollars: return "a price such as '30000 USD'";
-    case Unit::DollarsPerHour: return "a price such as '2.50 USD/hour'";
-    case Unit::Metres: return "a length such as '4 nm'";
-    case Unit::SquareMetres: return "an area such as '814 mm2'";
-    case Unit::None: return "a plain number such as '132'";
+    case Unit::Bytes:
+      return "a size such as '80 GB' or '50 MiB'";
+    case Unit::BytesPerSecond:
+      return "a bandwidth such as '3350 GB/s'";
+    case Unit::FlopsPerSecond:
+      return "a rate such as '989 TFLOP/s'";
+    case Unit::Hertz:
+      return "a clock such as '1830 MHz'";
+    case Unit::Watts:
+      return "a power such as '700 W'";
+    case Unit::Seconds:
+      return "a time such as '12 us'";
+    case Unit::Joules:
+      return "an energy such as '1.2 pJ'";
+    case Unit::Dollars:
+      return "a price such as '30000 USD'";
+    case Unit::DollarsPerHour:
+      return "a price such as '2.50 USD/hour'";
+    case Unit::Metres:
+      return "a length such as '4 nm'";
+    case Unit::SquareMetres:
+      return "an area such as '814 mm2'";
+    case Unit::None:
+      return "a plain number such as '132'";
   }
   return "";
 }
@@ -97,18 +111,25 @@ double parse_quantity(std::string_view text, Unit unit) {
   double number = 0;
   auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (failure != std::errc() || !std::isfinite(number)) {
-    throw UnitError(fmt::format("'{}' is not a number with a unit; expected {}", text.substr(0, 60), example(unit)));
+    throw UnitError(
+        fmt::format("'{}' is not a number with a unit; expected {}", text.substr(0, 60), example(unit)));
   }
   std::string_view suffix = trimmed(text.substr(static_cast<size_t>(end - text.data())));
   if (unit == Unit::None) {
     if (suffix.empty()) return number;
     throw UnitError(fmt::format("'{}' carries a unit; expected {}", text.substr(0, 60), example(unit)));
   }
-  if (suffix.empty()) throw UnitError(fmt::format("'{}' has no unit; expected {}", text.substr(0, 60), example(unit)));
+  if (suffix.empty())
+    throw UnitError(fmt::format("'{}' has no unit; expected {}", text.substr(0, 60), example(unit)));
   for (const Spelling& spelling : kSpellings) {
-    if (spelling.unit == unit && spelling.text == suffix) return number * spelling.si;
+    if (spelling.unit != unit || spelling.text != suffix) continue;
+    double si = number * spelling.si;
+    if (!std::isfinite(si))
+      throw UnitError(fmt::format("'{}' is too large; expected {}", text.substr(0, 60), example(unit)));
+    return si;
   }
-  throw UnitError(fmt::format("unit '{}' does not fit here; expected {}", suffix.substr(0, 40), example(unit)));
+  throw UnitError(
+      fmt::format("unit '{}' does not fit here; expected {}", suffix.substr(0, 40), example(unit)));
 }
 
 std::string format_quantity(double si, Unit unit) {
@@ -126,26 +147,48 @@ std::string format_quantity(double si, Unit unit) {
     return fmt::format("{:.{}f} {}", shown, decimals, best->suffix);
   };
   switch (unit) {
-    case Unit::Bytes: return pick({{1, "B"}, {1e3, "kB"}, {1e6, "MB"}, {1e9, "GB"}, {1e12, "TB"}});
-    case Unit::BytesPerSecond: return pick({{1, "B/s"}, {1e6, "MB/s"}, {1e9, "GB/s"}, {1e12, "TB/s"}});
-    case Unit::FlopsPerSecond: return pick({{1e9, "GFLOP/s"}, {1e12, "TFLOP/s"}, {1e15, "PFLOP/s"}});
-    case Unit::Hertz: return pick({{1, "Hz"}, {1e6, "MHz"}, {1e9, "GHz"}});
-    case Unit::Watts: return pick({{1, "W"}, {1e3, "kW"}, {1e6, "MW"}});
-    case Unit::Seconds: return pick({{1e-9, "ns"}, {1e-6, "us"}, {1e-3, "ms"}, {1, "s"}});
-    case Unit::Joules: return pick({{1e-12, "pJ"}, {1e-3, "mJ"}, {1, "J"}, {1e3, "kJ"}, {1e6, "MJ"}});
-    case Unit::Dollars: return fmt::format("{:.2f} USD", si);
-    case Unit::DollarsPerHour: return fmt::format("{:.2f} USD/hour", si * kHour);
-    case Unit::Metres: return pick({{1e-9, "nm"}, {1e-6, "um"}});
-    case Unit::SquareMetres: return pick({{1e-12, "um2"}, {1e-6, "mm2"}});
-    case Unit::None: return fmt::format("{:g}", si);
+    case Unit::Bytes:
+      return pick({{1, "B"}, {1e3, "kB"}, {1e6, "MB"}, {1e9, "GB"}, {1e12, "TB"}});
+    case Unit::BytesPerSecond:
+      return pick({{1, "B/s"}, {1e6, "MB/s"}, {1e9, "GB/s"}, {1e12, "TB/s"}});
+    case Unit::FlopsPerSecond:
+      return pick({{1e9, "GFLOP/s"}, {1e12, "TFLOP/s"}, {1e15, "PFLOP/s"}});
+    case Unit::Hertz:
+      return pick({{1, "Hz"}, {1e6, "MHz"}, {1e9, "GHz"}});
+    case Unit::Watts:
+      return pick({{1, "W"}, {1e3, "kW"}, {1e6, "MW"}});
+    case Unit::Seconds:
+      return pick({{1e-9, "ns"}, {1e-6, "us"}, {1e-3, "ms"}, {1, "s"}});
+    case Unit::Joules:
+      return pick({{1e-12, "pJ"}, {1e-3, "mJ"}, {1, "J"}, {1e3, "kJ"}, {1e6, "MJ"}});
+    case Unit::Dollars:
+      return fmt::format("{:.2f} USD", si);
+    case Unit::DollarsPerHour:
+      return fmt::format("{:.2f} USD/hour", si * kHour);
+    case Unit::Metres:
+      return pick({{1e-9, "nm"}, {1e-6, "um"}});
+    case Unit::SquareMetres:
+      return pick({{1e-12, "um2"}, {1e-6, "mm2"}});
+    case Unit::None:
+      return fmt::format("{:g}", si);
   }
   return {};
 }
 
-std::string format(Seconds v) { return format_quantity(v.value(), Unit::Seconds); }
-std::string format(Bytes v) { return format_quantity(v.value(), Unit::Bytes); }
-std::string format(BytesPerSecond v) { return format_quantity(v.value(), Unit::BytesPerSecond); }
-std::string format(FlopsPerSecond v) { return format_quantity(v.value(), Unit::FlopsPerSecond); }
-std::string format(Watts v) { return format_quantity(v.value(), Unit::Watts); }
+std::string format(Seconds v) {
+  return format_quantity(v.value(), Unit::Seconds);
+}
+std::string format(Bytes v) {
+  return format_quantity(v.value(), Unit::Bytes);
+}
+std::string format(BytesPerSecond v) {
+  return format_quantity(v.value(), Unit::BytesPerSecond);
+}
+std::string format(FlopsPerSecond v) {
+  return format_quantity(v.value(), Unit::FlopsPerSecond);
+}
+std::string format(Watts v) {
+  return format_quantity(v.value(), Unit::Watts);
+}
 
 }  // namespace orrery
