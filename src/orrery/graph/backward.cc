@@ -172,6 +172,7 @@ class Reverse {
     for (size_t v = 0; v < again_.size(); ++v) again_[v] = static_cast<ValueId>(v);
     for (size_t i = 0; i < block_.forward.size(); ++i) {
       if (!options_.recompute_all && !(options_.recompute_core && block_.forward[i].core)) continue;
+      step_ = static_cast<uint32_t>(i);
       Step copy = block_.forward[i];
       copy.mirror = static_cast<uint32_t>(i);
       for (ValueId& value : copy.inputs) value = saved(value);
@@ -188,7 +189,8 @@ class Reverse {
 
   // The value that a gradient reads for forward value v.
   ValueId saved(ValueId v) {
-    if (again_.empty()) return v;
+    // What stands behind a recomputed core keeps the core's result.
+    if (again_.empty() || (!options_.recompute_all && !block_.forward[step_].core)) return v;
     ValueId storage = block_.values[v].storage;
     if (storage != v && again_[storage] != storage && again_[v] == v) {  // a view of something recomputed
       again_[v] = block_.add_view(again_[storage], block_.values[v].elements);
