@@ -1,0 +1,261 @@
+#include "orrery/validate/latency_fp8.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <tuple>
+
+#include "orrery/cost/fit/fit_fp8_model.h"
+
+namespace orrery::validate {
+namespace {
+
+using cost::Fp8GemmModel;
+using cost::Fp8Measured;
+using cost::Fp8Price;
+using cost::Fp8Row;
+
+struct Scored {
+  Fp8Row row;
+  Fp8Price price;
+};
+
+std::vector<double> ranks(const std::vector<double>& values) {
+  std::vector<size_t> order(values.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
+  std::vector<double> rank(values.size());
+  for (size_t i = 0; i < order.size();) {
+    size_t j = i;
+    while (j < order.size() && values[order[j]] == values[order[i]]) ++j;
+    for (size_t l = i; l < j; ++l) rank[order[l]] = static_cast<double>(i + j - 1) / 2;
+    i = j;
+  }
+  return rank;
+}
+
+double correlation(const std::vector<double>& a, const std::vector<double>& b) {
+  const double n = static_cast<double>(a.size());
+  const double mean_a = std::accumulate(a.begin(), a.end(), 0.0) / n;
+  const double mean_b = std::accumulate(b.begin(), b.end(), 0.0) / n;
+  double ab = 0, aa = 0, bb = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    ab += (a[i] - mean_a) * (b[i] - mean_b);
+    aa += (a[i] - mean_a) * (a[i] - mean_a);
+    bb += (b[i] - mean_b) * (b[i] - mean_b);
+  }
+  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0;
+}
+
+// Arithmetic at peak or compulsory traffic at nominal bandwidth: activations of 16 bits in and out, weights
+// of 8.
+double speed_of_light(const Fp8Row& row, const hardware::Device& device) {
+  const double flops = 2 * row.m * row.n * row.k / device.gpu()->peak_rate(DataType::FP8).value();
+  const double bytes = 2 * row.m * row.k + row.n * row.k + 2 * row.m * row.n;
+  return std::max(flops, bytes / device.memory_bandwidth.value());
+}
+
+Fp8Scores score(const std::vector<Scored>& all) {
+  Fp8Scores s;
+  s.rows = all.size();
+  if (all.empty()) return s;
+  std::vector<double> errors, predicted, measured;
+  std::array<double, 4> in_class{};
+  double off = 0, time = 0;
+  for (const auto& [row, price] : all) {
+    const double seconds = price.time.value();
+    const double error = std::abs(seconds / row.seconds - 1);
+    const size_t size = cost::fp8_time_class(row.seconds);
+    errors.push_back(error);
+    predicted.push_back(seconds);
+    measured.push_back(row.seconds);
+    s.mean += error;
+    s.bias += std::log(seconds / row.seconds);
+    s.size_class[size] += error;
+    ++in_class[size];
+    off += std::abs(seconds - row.seconds);
+    time += row.seconds;
+    s.coverage += row.seconds >= seconds * price.low && row.seconds <= seconds * price.high ? 1 : 0;
+    s.width += price.high - price.low;
+  }
+  const double n = static_cast<double>(all.size());
+  for (double* value : {&s.mean, &s.bias, &s.coverage, &s.width}) *value /= n;
+  for (size_t c = 0; c < in_class.size(); ++c)
+    s.size_class[c] = in_class[c] > 0 ? s.size_class[c] / in_class[c] : 0;
+  s.weighted = off / time;
+  s.rank = correlation(ranks(predicted), ranks(measured));
+  std::nth_element(errors.begin(), errors.begin() + static_cast<std::ptrdiff_t>(errors.size() / 2),
+                   errors.end());
+  s.median = errors[errors.size() / 2];
+  return s;
+}
+
+class Evaluation {
+ public:
+  Evaluation(const std::string& data_folder, const hardware::Catalogue& catalogue, int threads)
+      : catalogue_(catalogue), threads_(threads) {
+    const std::string path = data_folder + "/neusight/tensorcore_gemm.csv.zst";
+    fp8_ = cost::read_fp8_rows(path, DataType::FP8);
+    block_ = cost::read_fp8_rows(path, DataType::FP8Block);
+  }
+
+  std::vector<Fp8Scores> run() {
+    std::vector<Fp8Scores> scores;
+    for (const std::string& left_out : fp8_.gpus) {
+      const Fp8GemmModel model = fit([&](const std::string& gpu, const Fp8Row&) { return gpu != left_out; });
+      scores.push_back(
+          named(score(price(model, fp8_, DataType::FP8, left_out, -1)), left_out, "fp8", "GPU left out"));
+      baselines(left_out, &scores.back());
+      scores.push_back(named(score(price(model, block_, DataType::FP8Block, left_out, -1)), left_out,
+                             "fp8_block", "GPU left out"));
+    }
+    std::map<std::string, std::vector<Scored>> folds;
+    for (int fold = 0; fold < cost::kFp8Folds; ++fold) {
+      const Fp8GemmModel model =
+          fit([&](const std::string&, const Fp8Row& row) { return cost::fp8_fold(row.n, row.k) != fold; });
+      for (const std::string& gpu : fp8_.gpus) {
+        const auto part = price(model, fp8_, DataType::FP8, gpu, fold);
+        folds[gpu].insert(folds[gpu].end(), part.begin(), part.end());
+        const auto block = price(model, block_, DataType::FP8Block, gpu, fold);
+        folds[gpu + "/block"].insert(folds[gpu + "/block"].end(), block.begin(), block.end());
+      }
+    }
+    for (const std::string& gpu : fp8_.gpus) {
+      scores.push_back(named(score(folds[gpu]), gpu, "fp8", "families left out"));
+      scores.push_back(named(score(folds[gpu + "/block"]), gpu, "fp8_block", "families left out"));
+    }
+    return scores;
+  }
+
+ private:
+  Fp8GemmModel fit(const std::function<bool(const std::string&, const Fp8Row&)>& keep) const {
+    cost::Fp8ModelOptions options;
+    options.threads = threads_;
+    return cost::fit_fp8_model(
+        fp8_, block_, [this](const std::string& gpu) { return catalogue_.device(gpu); }, keep, options);
+  }
+
+  // fold -1: all rows of the GPU.
+  std::vector<Scored> price(const Fp8GemmModel& model, const Fp8Measured& measured, DataType type,
+                            const std::string& gpu, int fold) const {
+    std::vector<Scored> out;
+    std::vector<cost::Fp8Product> products;
+    for (const Fp8Row& row : measured.rows) {
+      if (measured.gpus[static_cast<size_t>(row.gpu)] != gpu ||
+          (fold >= 0 && cost::fp8_fold(row.n, row.k) != fold))
+        continue;
+      out.push_back({row, {}});
+      products.push_back({.m = row.m, .n = row.n, .k = row.k, .weights = cost::WeightState::Cycled});
+    }
+    std::vector<Fp8Price> prices(products.size());
+    model.price(products, type, model.target(catalogue_.device(gpu)), cost::Launch::Eager, prices);
+    for (size_t i = 0; i < out.size(); ++i) out[i].price = prices[i];
+    return out;
+  }
+
+  static Fp8Scores named(Fp8Scores scores, const std::string& gpu, const char* type, const char* setting) {
+    scores.gpu = gpu;
+    scores.type = type;
+    scores.setting = setting;
+    return scores;
+  }
+
+  // The best source of each baseline, on the shapes that both GPUs have.
+  void baselines(const std::string& target, Fp8Scores* scores) const {
+    const hardware::Device device = catalogue_.device(target);
+    for (size_t g = 0; g < fp8_.gpus.size(); ++g) {
+      if (fp8_.gpus[g] == target) continue;
+      const hardware::Device source = catalogue_.device(fp8_.gpus[g]);
+      std::map<std::tuple<double, double, double>, double> seconds;
+      for (const Fp8Row& row : fp8_.rows) {
+        if (row.gpu == static_cast<int>(g)) seconds[{row.m, row.n, row.k}] = row.seconds;
+      }
+      double copy = 0, scaled = 0, rows = 0;
+      for (const Fp8Row& row : fp8_.rows) {
+        if (fp8_.gpus[static_cast<size_t>(row.gpu)] != target) continue;
+        const auto found = seconds.find({row.m, row.n, row.k});
+        if (found == seconds.end()) continue;
+        copy += std::abs(found->second / row.seconds - 1);
+        scaled += std::abs(
+            found->second * speed_of_light(row, device) / speed_of_light(row, source) / row.seconds - 1);
+        ++rows;
+      }
+      if (rows == 0) continue;
+      scores->copy = scores->copy == 0 ? copy / rows : std::min(scores->copy, copy / rows);
+      scores->copy_scaled =
+          scores->copy_scaled == 0 ? scaled / rows : std::min(scores->copy_scaled, scaled / rows);
+    }
+  }
+
+  const hardware::Catalogue& catalogue_;
+  int threads_;
+  Fp8Measured fp8_, block_;
+};
+
+}  // namespace
+
+std::vector<Fp8Scores> evaluate_fp8(const std::string& data_folder, const hardware::Catalogue& catalogue,
+                                    int threads) {
+  return Evaluation(data_folder, catalogue, threads).run();
+}
+
+std::vector<report::Table> fp8_tables(const std::vector<Fp8Scores>& scores) {
+  const auto percent = [](double share) { return report::number(100 * share, 1); };
+  report::Table errors{
+      "FP8 products, quantization included: error",
+      {{"GPU", ""},
+       {"type", ""},
+       {"setting", ""},
+       {"rows", ""},
+       {"mean", "%"},
+       {"median", "%"},
+       {"by time", "%"},
+       {"bias", "%"},
+       {"<20 us", "%"},
+       {"<100 us", "%"},
+       {"<1 ms", "%"},
+       {"more", "%"}},
+      {},
+      {"Error: |predicted / measured - 1|; by time: weighted by measured time; bias: mean log ratio.",
+       "Families left out: four folds of (n, k), the GPU's other rows in the fit.",
+       "fp8_block was measured with each call launched by the host: 60 to 340 us of host time, of which a "
+       "GPU "
+       "left out shows nothing."}};
+  report::Table bands{
+      "FP8 products: baselines, order and bands",
+      {{"GPU", ""},
+       {"type", ""},
+       {"setting", ""},
+       {"mean", "%"},
+       {"copy", "%"},
+       {"copy x speed of light", "%"},
+       {"rank correlation", ""},
+       {"coverage of the 90 % band", "%"},
+       {"mean width", "%"},
+       {"width / median error", ""}},
+      {},
+      {"Copy: the other GPU's measured row; times the ratio of the two GPUs' speeds of light."}};
+  for (const Fp8Scores& s : scores) {
+    std::vector<report::Cell> row = {s.gpu,
+                                     s.type,
+                                     s.setting,
+                                     report::number(static_cast<double>(s.rows), 0),
+                                     percent(s.mean),
+                                     percent(s.median),
+                                     percent(s.weighted),
+                                     percent(s.bias)};
+    for (const double error : s.size_class)
+      row.push_back(error > 0 ? report::Cell(percent(error)) : report::Cell());
+    errors.rows.push_back(std::move(row));
+    const auto baseline = [&](double value) {
+      return value > 0 ? report::Cell(percent(value)) : report::Cell();
+    };
+    bands.rows.push_back({s.gpu, s.type, s.setting, percent(s.mean), baseline(s.copy),
+                          baseline(s.copy_scaled), report::number(s.rank, 3), percent(s.coverage),
+                          percent(s.width), report::number(s.width / std::max(1e-9, s.median), 1)});
+  }
+  return {errors, bands};
+}
+
+}  // namespace orrery::validate
