@@ -6,7 +6,11 @@
 #include <optional>
 
 #include "orrery/cost/attention_model.h"
+#include "orrery/cost/collective_model.h"
+#include "orrery/cost/fp32_gemm_law.h"
+#include "orrery/cost/memory_bound_model.h"
 #include "orrery/cost/roofline_model.h"
+#include "orrery/hardware/cluster.h"
 
 namespace orrery::cost {
 namespace {
@@ -18,7 +22,10 @@ using graph::OperatorShape;
 constexpr double kMatrixShare = 0.72, kVectorShare = 0.7, kMemoryShare = 0.85, kLinkShare = 0.75;
 constexpr Seconds kKernelFloor = microseconds(2.5);
 constexpr float kFallbackLow = 0.6f, kFallbackHigh = 1.5f;
+constexpr float kFp32Low = 0.65f, kFp32High = 1.5f;  // the 5th and 95th percentile on the GPUs left out
 constexpr double kArithmeticPower = 0.9, kMemoryPower = 0.5, kIdleShare = 0.1;
+
+constexpr uint8_t kMatrixEngine = 1, kVectorEngine = 2;  // bits of OperatorCost::engines
 
 double achievable_bandwidth(const hardware::Device& device, const hardware::Gpu& gpu) {
   double known = gpu.achievable.memory_bandwidth.value();
@@ -36,6 +43,19 @@ const OperatorShape* main_part(const graph::Kernel& kernel) {
     if (graph::traits(part.kind).engine == Engine::Matrix) return &part;
   }
   return nullptr;
+}
+
+// A convolution as the matrix product that a library's implicit GEMM computes.
+graph::GemmSize implicit_gemm(const OperatorShape& shape) {
+  graph::ConvolutionSize c = graph::convolution_size(shape);
+  graph::GemmSize size;
+  size.batch = c.groups;
+  size.m = c.batch * c.out_height() * c.out_width();
+  size.n = c.out_channels / c.groups;
+  size.k = c.in_channels / c.groups * c.kernel_h * c.kernel_w;
+  if (shape.pass == graph::Pass::InputGradient) std::swap(size.n, size.k);
+  if (shape.pass == graph::Pass::WeightGradient) std::swap(size.m, size.k);
+  return size;
 }
 
 OperatorCost fallback(const graph::Kernel& kernel, const hardware::Device& device, const hardware::Gpu& gpu) {
@@ -71,43 +91,75 @@ Joules dynamic_energy(const graph::Kernel& kernel, const OperatorCost& cost, con
 struct GpuModel::Laws {
   explicit Laws(std::shared_ptr<const Weights> w) : weights(std::move(w)) {}
 
-  const AttentionModel* attention() const {
-    std::call_once(attention_once, [&] {
-      if (!weights->has("attention")) return;
-      attention_law = AttentionModel::from_json(std::string(weights->parameters("attention")),
-                                                weights->file_of("attention"));
+  template <class Law, class Read>
+  const Law* once(std::string_view name, std::once_flag& flag, std::optional<Law>& law, Read read) const {
+    std::call_once(flag, [&] {
+      if (weights->has(name)) law = read(std::string(weights->parameters(name)), weights->file_of(name));
     });
-    return attention_law ? &*attention_law : nullptr;
+    return law ? &*law : nullptr;
+  }
+  const AttentionModel* attention() const {
+    return once("attention", attention_once_, attention_, AttentionModel::from_json);
+  }
+  const Fp32Constants* fp32() const { return once("fp32", fp32_once_, fp32_, read_fp32_constants); }
+
+  const MemoryBoundModel* memory_bound() const {
+    return once("memory_bound", memory_bound_once_, memory_bound_, MemoryBoundModel::from_json);
+  }
+  const CollectiveModel* collectives() const {
+    return once("collectives", collectives_once_, collectives_, CollectiveModel::from_json);
   }
 
   std::shared_ptr<const Weights> weights;
-  mutable std::once_flag attention_once;
-  mutable std::optional<AttentionModel> attention_law;
+
+ private:
+  mutable std::once_flag attention_once_, fp32_once_, memory_bound_once_, collectives_once_;
+  mutable std::optional<MemoryBoundModel> memory_bound_;
+  mutable std::optional<CollectiveModel> collectives_;
+  mutable std::optional<AttentionModel> attention_;
+  mutable std::optional<Fp32Constants> fp32_;
 };
 
-namespace {
-
-// What the laws know of one device, made when first needed within a batch.
-class Pricer {
+// One batch on one device: what the laws know of the device is made when a kernel first needs it.
+class GpuModel::Pricer {
  public:
-  Pricer(const hardware::Device& device, const hardware::Gpu& gpu, const AttentionModel* attention,
-         Measured measured)
-      : device_(device), gpu_(gpu), attention_(attention), measured_(measured) {}
+  Pricer(const hardware::Device& device, const hardware::Gpu& gpu, const Laws& laws, Measured measured)
+      : device_(device), gpu_(gpu), laws_(laws), measured_(measured) {}
 
   OperatorCost price(const graph::Kernel& kernel) {
     OperatorCost cost = fallback(kernel, device_, gpu_);
-    const OperatorShape* main = main_part(kernel);
-    if (main && main->kind == OperatorKind::Attention && attention_) by_attention(*main, cost);
+    if (const OperatorShape* main = main_part(kernel)) {
+      switch (main->kind) {
+        case OperatorKind::Attention:
+          attention(*main, cost);
+          break;
+        case OperatorKind::Gemm:
+          product(graph::gemm_size(*main), *main, cost);
+          break;
+        case OperatorKind::Convolution:
+          product(implicit_gemm(*main), *main, cost);
+          break;
+        default:
+          break;
+      }
+    } else if (cost.engines & kVectorEngine) {
+      vector(kernel, cost);
+    } else if (kernel.parts.size() == 1 && graph::traits(kernel.parts[0].kind).engine == Engine::Link) {
+      collective(kernel.parts[0], cost);
+    }
+    if (measured_ == Measured::FromHost && cost.time.value() > 0) from_host(cost);
     cost.energy = dynamic_energy(kernel, cost, device_, gpu_);
     return cost;
   }
 
  private:
-  void by_attention(const OperatorShape& shape, OperatorCost& cost) {
-    if (!attention_target_) attention_target_ = attention_->target(device_);
-    bool paged = shape.pass == graph::Pass::Forward;
+  void attention(const OperatorShape& shape, OperatorCost& cost) {
+    const AttentionModel* law = laws_.attention();
+    if (!law) return;
+    if (!attention_target_) attention_target_ = law->target(device_);
+    const bool paged = shape.pass == graph::Pass::Forward;  // a serving engine's kernel fills the cache too
     AttentionCost price =
-        attention_->price(attention_layer(shape, paged), attention_span(shape), *attention_target_);
+        law->price(attention_layer(shape, paged), attention_span(shape), *attention_target_);
     cost.time = price.time;
     cost.compute = Seconds(price.parts.matrix);
     cost.low = static_cast<float>(price.low);
@@ -117,14 +169,86 @@ class Pricer {
     cost.traffic[kCache] = Bytes(price.parts.cache_bytes);
   }
 
+  void product(const graph::GemmSize& size, const OperatorShape& shape, OperatorCost& cost) {
+    if (executed_type(gpu_, shape.type) != DataType::FP32) return;
+    const Fp32Constants* law = laws_.fp32();
+    if (!law) return;
+    Fp32Cost price = fp32_gemm(size, device_, *law);
+    cost.time = Seconds(price.time);
+    cost.compute = Seconds(price.compute);
+    cost.low = kFp32Low;
+    cost.high = kFp32High;
+    cost.bound_by = price.power_bound ? Bound::Power : price.memory_bound ? Bound::Memory : Bound::Compute;
+  }
+
+  // A fused kernel is its slowest kind of loop over all the bytes that are left to move.
+  void vector(const graph::Kernel& kernel, OperatorCost& cost) {
+    const MemoryBoundModel* law = laws_.memory_bound();
+    if (!law) return;
+    if (!vector_device_) vector_device_ = memory_bound_device(device_);
+    MemoryBoundCall whole;
+    bool any = false, weights = false;
+    for (const OperatorShape& part : kernel.parts) {
+      MemoryBoundCall call;
+      // The attention law contains the kernel that fills the cache.
+      if (part.kind == OperatorKind::KvWrite && laws_.attention()) continue;
+      if (!memory_bound_call(part, call)) continue;
+      weights = weights || part.kind == OperatorKind::Embedding || part.kind == OperatorKind::OptimizerStep;
+      if (!any || (call.row_blocks && !whole.row_blocks)) {
+        whole.kernel = call.kernel;
+        whole.row_blocks = call.row_blocks;
+      }
+      whole.rows = std::max(any ? whole.rows : 0, call.rows);
+      whole.elements = std::max(any ? whole.elements : 0, call.elements);
+      whole.bytes += call.bytes;
+      whole.written += call.written;
+      any = true;
+    }
+    if (!any) {
+      cost = OperatorCost();
+      return;
+    }
+    // What a layer hands from kernel to kernel was written a moment ago; tables and optimizer state were not.
+    const bool cold = measured_ == Measured::InModel && weights;
+    MemoryBoundCost price = law->price(whole, *vector_device_, cold);
+    cost.time = price.time;
+    cost.low = static_cast<float>(price.low);
+    cost.high = static_cast<float>(price.high);
+    cost.bound_by = price.bound_by;
+    cost.traffic[kDram] = price.memory_bytes;
+    cost.traffic[kCache] = Bytes(whole.bytes);
+  }
+
+  void collective(const OperatorShape& shape, OperatorCost& cost) {
+    const CollectiveModel* law = laws_.collectives();
+    const graph::CollectiveSize size = graph::collective_size(shape);
+    if (!law || size.participants <= 1) return;
+    const int ranks = static_cast<int>(size.participants);
+    const hardware::Cluster node = hardware::flat_cluster(device_, ranks);
+    if (node.levels[0].per_device.value() <= 0) return;
+    const bool direct = gpu_.link && gpu_.link->peers >= ranks;
+    CollectiveCost price =
+        law->price(collective_of(shape.kind), static_cast<double>(size.bytes), ranks, node.levels[0], direct);
+    cost.time = price.time;
+    cost.low = static_cast<float>(price.low);
+    cost.high = static_cast<float>(price.high);
+  }
+
+  void from_host(OperatorCost& cost) {
+    const Fp32Constants* law = laws_.fp32();
+    if (!law) return;
+    const double call = cost.engines & kMatrixEngine ? law->host_call - law->kernel : law->host_vector_call;
+    cost.time += Seconds(call);
+    if (cost.time.value() < 2 * call) cost.bound_by = Bound::Launch;
+  }
+
   const hardware::Device& device_;
   const hardware::Gpu& gpu_;
-  const AttentionModel* attention_;
+  const Laws& laws_;
   Measured measured_;
   std::optional<AttentionModel::Target> attention_target_;
+  std::optional<MemoryBoundDevice> vector_device_;
 };
-
-}  // namespace
 
 GpuModel::GpuModel(std::shared_ptr<const Weights> weights, Measured measured)
     : laws_(std::make_shared<Laws>(weights)), weights_(std::move(weights)), measured_(measured) {}
@@ -138,7 +262,7 @@ void GpuModel::price(std::span<const graph::Kernel> kernels, const hardware::Dev
   if (!gpu)
     throw InputError("the default predictor prices GPUs; '" + device.name +
                      "' is an accelerator (try --predictor fold)");
-  Pricer pricer(device, *gpu, laws_->attention(), measured_);
+  Pricer pricer(device, *gpu, *laws_, measured_);
   for (size_t i = 0; i < kernels.size(); ++i) out[i] = pricer.price(kernels[i]);
 }
 

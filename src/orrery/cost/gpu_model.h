@@ -46,6 +46,7 @@ class GpuModel final : public OperatorModel {
 
  private:
   struct Laws;
+  class Pricer;
   std::shared_ptr<const Laws> laws_;
   std::shared_ptr<const Weights> weights_;
   Measured measured_;

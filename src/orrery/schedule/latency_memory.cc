@@ -21,14 +21,12 @@ double cache_bytes_per_token(const graph::ModelConfig& model, int tensor) {
   return bytes;
 }
 
-}  // namespace
-
-MemoryReport memory_report(const LatencyRequest& r, const hardware::Device& device, graph::Mode mode,
-                           int64_t batch, int64_t sequence) {
+MemoryReport memory_at(const LatencyRequest& r, const graph::Parallelism& parallel,
+                       const hardware::Device& device, graph::Mode mode, int64_t batch, int64_t sequence) {
   MemoryReport report;
-  double weights = graph::weight_bytes(r.model, r.parallel).total().value();
+  double weights = graph::weight_bytes(r.model, parallel).total().value();
   double cache = mode == graph::Mode::Decode
-                     ? cache_bytes_per_token(r.model, r.parallel.tensor) * static_cast<double>(sequence)
+                     ? cache_bytes_per_token(r.model, parallel.tensor) * static_cast<double>(sequence)
                      : 0;
   double available = device.memory.value() * r.memory_utilization;
   report.rows = {{"weights", Bytes(weights)}, {"KV cache", Bytes(cache * static_cast<double>(batch))}};
@@ -41,7 +39,36 @@ MemoryReport memory_report(const LatencyRequest& r, const hardware::Device& devi
     report.longest_context =
         static_cast<int64_t>(room / (cache / static_cast<double>(sequence) * static_cast<double>(batch)));
   }
-  report.smallest_devices = static_cast<int>(std::ceil(weights * r.parallel.tensor / available));
+  report.smallest_devices = static_cast<int>(std::ceil(weights * parallel.tensor / available));
+  return report;
+}
+
+// Widths that a node offers and that cut the attention heads evenly.
+std::vector<int> widths(const graph::ModelConfig& model, const hardware::Device& device) {
+  constexpr int kNode = 8;
+  const hardware::Gpu* gpu = device.gpu();
+  int most = gpu && gpu->link ? std::max(kNode, gpu->link->peers) : kNode;
+  std::vector<int> result;
+  for (int width = 1; width <= most; width *= 2) {
+    bool even = std::all_of(model.towers.begin(), model.towers.end(),
+                            [&](const graph::Tower& t) { return t.heads % width == 0; });
+    if (even) result.push_back(width);
+  }
+  return result;
+}
+
+}  // namespace
+
+MemoryReport memory_report(const LatencyRequest& r, const hardware::Device& device, graph::Mode mode,
+                           int64_t batch, int64_t sequence) {
+  MemoryReport report = memory_at(r, r.parallel, device, mode, batch, sequence);
+  for (int width : widths(r.model, device)) {
+    graph::Parallelism parallel = r.parallel;
+    parallel.tensor = width;
+    if (!memory_at(r, parallel, device, mode, batch, sequence).fits) continue;
+    report.smallest_tensor_parallel = width;
+    break;
+  }
   return report;
 }
 
