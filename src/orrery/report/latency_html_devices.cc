@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <vector>
 
 #include "orrery/report/latency_html_sections.h"
 #include "orrery/report/latency_words.h"
@@ -11,23 +12,37 @@
 namespace orrery::report {
 namespace {
 
-constexpr double kMilli = 1e3, kPercent = 100, kGiga = 1e-9;
+constexpr double kMilli = 1e3, kPercent = 100, kGiga = 1e-9, kTera = 1e-12;
 constexpr const char* kNone = "<span class=\"none\">–</span>";
 
 std::string device_at(size_t index) {
   return fmt::format("/devices/{}", index);
 }
 
-// <td data-sort=...>: what the column sorts by, and what it shows.
-std::string sortable(double key, const std::string& shown, const char* classes = "num") {
-  std::string sort = std::isfinite(key) ? fmt::format(" data-sort=\"{}\"", key) : std::string();
-  return fmt::format("<td class=\"{}\"{}>{}</td>", classes, sort, shown);
+struct Heading {
+  const char *name, *unit, *explained;
+  bool numeric = true;
+};
+
+// A cell: what its column sorts by (NaN: nothing), and what it shows.
+struct Shown {
+  double key = NAN;
+  std::string shown;
+  const char* classes = "";
+};
+
+std::string heading(const Heading& column) {
+  return fmt::format(
+      "<th scope=\"col\"{}{}>{}{}</th>", column.numeric ? " class=\"num\"" : "",
+      *column.explained ? fmt::format(" title=\"{}\"", column.explained) : std::string(), column.name,
+      *column.unit ? fmt::format(" <span class=\"unit\">{}</span>", column.unit) : std::string());
 }
 
-std::string heading(const char* name, const char* unit, const char* explained, bool numeric = true) {
-  return fmt::format("<th scope=\"col\"{}{}>{}{}</th>", numeric ? " class=\"num\"" : "",
-                     *explained ? fmt::format(" title=\"{}\"", explained) : std::string(), name,
-                     *unit ? fmt::format(" <span class=\"unit\">{}</span>", unit) : std::string());
+// The label is for narrow screens, where a row stands as a card.
+std::string row_cell(const Heading& column, const Shown& cell) {
+  std::string sort = std::isfinite(cell.key) ? fmt::format(" data-sort=\"{}\"", cell.key) : std::string();
+  return fmt::format("<td class=\"{}{}\" data-label=\"{}{}{}\"{}>{}</td>", column.numeric ? "num " : "",
+                     cell.classes, column.name, *column.unit ? " " : "", column.unit, sort, cell.shown);
 }
 
 std::string checked_badge(const std::string& level, bool fitted) {
@@ -72,16 +87,24 @@ std::string refusal(const ShownJson& report, const std::string& at, size_t colum
     why += "No <code>--tensor-parallel</code> width of one node is enough.";
   }
   return fmt::format(
-      "<tr class=\"refused\">{}<td class=\"bad\" data-sort=\"0\">no</td><td colspan=\"{}\">{}</td></tr>\n",
-      name_cell(report, at), columns - 2, why);
+      "<tr class=\"refused\">{}<td class=\"bad\" data-label=\"Fits\" data-sort=\"0\">no</td><td "
+      "colspan=\"{}\">{}</td></tr>\n",
+      name_cell(report, at), columns, why);
 }
 
-std::string bound_cell(const ShownJson& report, const std::string& phase) {
-  if (!report.known(phase)) return sortable(NAN, kNone, "");
-  return sortable(report.value(phase + "/bound_share"),
-                  report.text(phase + "/bound") + " <span class=\"margin\">" +
-                      report.number(phase + "/bound_share", kPercent, 0) + " %</span>",
-                  "");
+Shown bound_cell(const ShownJson& report, const std::string& phase) {
+  if (!report.known(phase)) return {NAN, kNone};
+  return {report.value(phase + "/bound_share"), report.text(phase + "/bound") + " <span class=\"margin\">" +
+                                                    report.number(phase + "/bound_share", kPercent, 0) +
+                                                    " %</span>"};
+}
+
+Shown checked_cell(const ShownJson& report, const std::string& at) {
+  std::string level = report.raw(at + "/checked_on");
+  return {level == "models"    ? 2.0
+          : level == "kernels" ? 1.0
+                               : 0.0,
+          checked_badge(level, report.flag(at + "/measured_in_weights"))};
 }
 
 // A number with a thin bar of its share of the column's largest.
@@ -99,43 +122,63 @@ double largest_of(const ShownJson& report, const std::string& field) {
   return largest;
 }
 
-std::string serving_row(const ShownJson& report, const std::string& at, double largest_rate) {
+// The columns behind the name, and the cells of a device that the model fits on.
+const std::vector<Heading> kServing = {
+    {"Fits", "", "", false},
+    {"Context × batch", "", "longest context with that many sequences at once"},
+    {"TTFT", "ms", "time to first token"},
+    {"TPOT", "ms", "time per output token"},
+    {"Tokens/s", "per GPU", "output tokens in steady state"},
+    {"$", "per Mtok", "rent over output tokens"},
+    {"J", "per token", "energy of an output token"},
+    {"Bound by", "", "what bounds most of the time", false},
+    {"Checked on", "", "what was measured on this GPU and compared", false}};
+const std::vector<Heading> kSingleMode = {
+    {"Fits", "", "", false},
+    {"Time", "ms", "one iteration"},
+    {"Tokens/s", "", ""},
+    {"Work", "TFLOP", "matrix operations"},
+    {"Matrix", "% of peak", ""},
+    {"Bandwidth", "% of peak", ""},
+    {"Bound by", "", "what bounds most of the time", false},
+    {"Checked on", "", "what was measured on this GPU and compared", false}};
+
+std::vector<Shown> serving_cells(const ShownJson& report, const std::string& at, double largest_rate) {
   auto band = [&](const char* field, const char* unit, double scale) {
-    return sortable(report.value(at + field + "/value" + unit), report.banded(at + field, unit, scale));
+    return Shown{report.value(at + field + "/value" + unit), report.banded(at + field, unit, scale)};
   };
-  bool context = report.value(at + "/memory/longest_context_tokens") > 0;
+  const std::string context = at + "/memory/longest_context_tokens",
+                    rate = at + "/tokens_per_second_per_device";
   std::string phase = at + (report.known(at + "/decode") ? "/decode" : "/prefill");
-  const std::string rate = at + "/tokens_per_second_per_device";
-  std::string row = name_cell(report, at) + "<td class=\"good\" data-sort=\"1\">yes</td>";
-  row += sortable(report.value(at + "/memory/longest_context_tokens"),
-                  context ? report.number(at + "/memory/longest_context_tokens", 1, 0) + " × " +
-                                report.number(at + "/batch", 1, 0)
-                          : kNone);
-  row += band("/ttft", "_s", kMilli) + band("/tpot", "_s", kMilli);
-  row += sortable(report.value(rate + "/value"),
-                  with_bar(report.banded(rate, "", 1), report.value(rate + "/value"), largest_rate),
-                  "num barred");
-  row += sortable(report.value(at + "/dollars_per_million_tokens"),
-                  report.number(at + "/dollars_per_million_tokens"));
-  row += band("/joules_per_token", "", 1) + bound_cell(report, phase);
-  return row;
+  return {
+      {1, "yes", "good"},
+      {report.value(context), report.value(context) > 0
+                                  ? report.number(context, 1, 0) + " × " + report.number(at + "/batch", 1, 0)
+                                  : kNone},
+      band("/ttft", "_s", kMilli),
+      band("/tpot", "_s", kMilli),
+      {report.value(rate + "/value"),
+       with_bar(report.banded(rate, "", 1), report.value(rate + "/value"), largest_rate), "barred"},
+      {report.value(at + "/dollars_per_million_tokens"), report.number(at + "/dollars_per_million_tokens")},
+      band("/joules_per_token", "", 1),
+      bound_cell(report, phase),
+      checked_cell(report, at)};
 }
 
-std::string single_mode_row(const ShownJson& report, const std::string& at, const std::string& mode,
-                            double largest_rate) {
-  std::string phase = at + "/" + mode;
+std::vector<Shown> single_mode_cells(const ShownJson& report, const std::string& at, const std::string& mode,
+                                     double largest_rate) {
+  std::string phase = at + "/" + mode, rate = phase + "/tokens_per_second";
   auto plain = [&](const char* field, double scale, int decimals) {
-    return sortable(report.value(phase + field), report.number(phase + field, scale, decimals));
+    return Shown{report.value(phase + field), report.number(phase + field, scale, decimals)};
   };
-  std::string row = name_cell(report, at) + "<td class=\"good\" data-sort=\"1\">yes</td>";
-  row += sortable(report.value(phase + "/time/value_s"), report.banded(phase + "/time", "_s", kMilli));
-  row += sortable(report.value(phase + "/tokens_per_second"),
-                  with_bar(report.number(phase + "/tokens_per_second"),
-                           report.value(phase + "/tokens_per_second"), largest_rate),
-                  "num barred");
-  row += plain("/matrix_flops", 1e-12, kSignificant) + plain("/flops_utilization", kPercent, 0) +
-         plain("/bandwidth_utilization", kPercent, 0);
-  return row + bound_cell(report, phase);
+  return {{1, "yes", "good"},
+          {report.value(phase + "/time/value_s"), report.banded(phase + "/time", "_s", kMilli)},
+          {report.value(rate), with_bar(report.number(rate), report.value(rate), largest_rate), "barred"},
+          plain("/matrix_flops", kTera, kSignificant),
+          plain("/flops_utilization", kPercent, 0),
+          plain("/bandwidth_utilization", kPercent, 0),
+          bound_cell(report, phase),
+          checked_cell(report, at)};
 }
 
 std::string list_of(const ShownJson& report, const std::string& at) {
@@ -165,37 +208,22 @@ std::string header_section(const ShownJson& report) {
 std::string devices_section(const ShownJson& report) {
   std::string mode = report.raw("/workload/mode");
   bool serving = mode.empty();
-  std::string head = heading("GPU", "", "", false) + heading("Fits", "", "", false);
-  if (serving) {
-    head += heading("Context × batch", "", "longest context with that many sequences at once") +
-            heading("TTFT", "ms", "time to first token") + heading("TPOT", "ms", "time per output token") +
-            heading("Tokens/s", "per GPU", "output tokens in steady state") +
-            heading("$", "per Mtok", "rent over output tokens") +
-            heading("J", "per token", "energy of an output token");
-  } else {
-    head += heading("Time", "ms", "one iteration") + heading("Tokens/s", "", "") +
-            heading("Work", "TFLOP", "matrix operations") + heading("Matrix", "% of peak", "") +
-            heading("Bandwidth", "% of peak", "");
-  }
-  head +=
-      heading("Bound by", "", "what bounds most of the time", false) + heading("Checked on", "", "", false);
-  const size_t columns = serving ? 10 : 9;
+  const std::vector<Heading>& columns = serving ? kServing : kSingleMode;
+  std::string head = heading({"GPU", "", "", false});
+  for (const Heading& column : columns) head += heading(column);
   double largest =
       largest_of(report, serving ? "/tokens_per_second_per_device/value" : "/" + mode + "/tokens_per_second");
   std::string rows;
   for (size_t i = 0; i < report.size("/devices"); ++i) {
     std::string at = device_at(i);
     if (report.value(at + "/memory/short_bytes") > 0) {
-      rows += refusal(report, at, columns);
+      rows += refusal(report, at, columns.size() - 1);
       continue;
     }
-    rows +=
-        "<tr>" + (serving ? serving_row(report, at, largest) : single_mode_row(report, at, mode, largest));
-    std::string level = report.raw(at + "/checked_on");
-    rows += sortable(level == "models"    ? 2
-                     : level == "kernels" ? 1
-                                          : 0,
-                     checked_badge(level, report.flag(at + "/measured_in_weights")), "");
+    std::vector<Shown> cells =
+        serving ? serving_cells(report, at, largest) : single_mode_cells(report, at, mode, largest);
+    rows += "<tr>" + name_cell(report, at);
+    for (size_t c = 0; c < columns.size(); ++c) rows += row_cell(columns[c], cells[c]);
     rows += "</tr>\n";
   }
   std::string notes;
@@ -207,7 +235,8 @@ std::string devices_section(const ShownJson& report) {
     }
   }
   std::string out =
-      "<section id=\"devices\">\n<h2>The GPUs, side by side</h2>\n<div class=\"scroll\" role=\"region\" "
+      "<section id=\"devices\">\n<h2>The GPUs, side by side</h2>\n<div class=\"scroll stacks\" "
+      "role=\"region\" "
       "tabindex=\"0\" "
       "aria-label=\"GPUs side by side\">\n<table class=\"sortable decision\">\n<thead><tr>" +
       head + "</tr></thead>\n<tbody>\n" + rows + "</tbody>\n</table>\n</div>\n";
@@ -225,6 +254,7 @@ std::string trust_section(const ShownJson& report, const ShownJson& validation) 
       "class. A GPU that was left out of the fit was predicted without any of its own rows.</p>\n<div "
       "class=\"cards\">\n";
   std::set<std::string> seen;
+  std::string unknown;  // classes that nothing was measured on
   for (size_t i = 0; i < report.size("/devices"); ++i) {
     std::string architecture = report.raw(device_at(i) + "/device/architecture");
     if (architecture.empty()) architecture = report.raw(device_at(i) + "/device/title");
@@ -249,16 +279,13 @@ std::string trust_section(const ShownJson& report, const ShownJson& validation) 
               "</tr>\n";
     }
     if (rows.empty()) {
-      out += "<article class=\"card unknown\"><h3>" + escape(architecture) + "</h3><p>" + members +
-             "</p><p>Nothing was measured on this class of GPU. Its figures carry over from other classes; "
-             "trust the bands, not the "
-             "middle.</p></article>\n";
+      unknown += "<div><dt>" + escape(architecture) + "</dt><dd>" + members + "</dd></div>\n";
       continue;
     }
     out += "<article class=\"card\"><h3>" + escape(architecture) + "</h3><p>" + members +
            "</p>\n<div class=\"chart square\"><canvas " + "data-chart=\"validation\" data-architecture=\"" +
            escape(architecture) +
-           "\" role=\"img\" aria-label=\"Predicted time over "
+           "\" role=\"img\" aria-label=\"Predicted over "
            "measured time, " +
            escape(architecture) +
            "; the numbers stand in the table below\"></canvas></div>\n"
@@ -273,6 +300,13 @@ std::string trust_section(const ShownJson& report, const ShownJson& validation) 
            "<span class=\"unit\">%</span>"
            "</th></tr></thead>\n<tbody>\n" +
            rows + "</tbody></table></div></article>\n";
+  }
+  if (!unknown.empty()) {
+    out +=
+        "<article class=\"card unknown\"><h3>Nothing was measured on these</h3><p>Their figures carry over "
+        "from other classes of GPU: "
+        "go by the bands, not by their middle.</p>\n<dl class=\"facts\">\n" +
+        unknown + "</dl></article>\n";
   }
   return out + "</div>\n</section>\n";
 }

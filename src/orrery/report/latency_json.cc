@@ -121,6 +121,7 @@ json device_facts(const hardware::Device& device) {
                 {"memory_bandwidth_bytes_per_second", real(device.memory_bandwidth)},
                 {"achievable_bandwidth_bytes_per_second", nullptr},
                 {"peak_flops_per_second", json::object()},
+                {"achievable_flops_per_second", json::object()},
                 {"tdp_watts", known(device.tdp.value())},
                 {"rent_dollars_per_hour", known(device.price.rent.value() * kHour)},
                 {"price_source", device.price.source},
@@ -130,6 +131,9 @@ json device_facts(const hardware::Device& device) {
     facts["achievable_bandwidth_bytes_per_second"] = known(gpu->achievable.memory_bandwidth.value());
     for (size_t t = 0; t < kDataTypes; ++t) {
       double peak = gpu->peak[t].value();
+      double reached = gpu->achievable.rate[t].value();
+      if (reached > 0)
+        facts["achievable_flops_per_second"][std::string(name(static_cast<DataType>(t)))] = real(reached);
       if (peak > 0) facts["peak_flops_per_second"][std::string(name(static_cast<DataType>(t)))] = real(peak);
     }
   }

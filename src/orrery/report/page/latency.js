@@ -7,6 +7,7 @@
   const forecast = devices.filter(d => phases.some(p => d[p]));
   const narrow = () => matchMedia('(max-width: 560px)').matches;
 
+  const dotted = {boxWidth: 6, boxHeight: 6};  // legend marks of charts with dots
   const thin = {color: () => css('grid'), drawBorder: false, tickLength: 4};
   // Labels of a log axis: 1, 10, 100 and, on short axes, 2 and 5 between.
   const logTick = (value, index, ticks) => {
@@ -26,7 +27,7 @@
     return {
       type: 'bar',
       data: {labels: rows.map(r => short(r.label)), datasets: names.map((name, i) => ({label: name, data: rows.map(r => r.parts[name] ?? 0),
-        backgroundColor: series(i), barThickness: 16, borderColor: css('paper'), borderWidth: {right: 1}, borderSkipped: false}))},
+        backgroundColor: series(i), barThickness: 16, borderColor: css('paper'), borderWidth: {right: 1}, borderSkipped: false, pointStyle: 'rectRounded'}))},
       options: {
         indexAxis: 'y',
         scales: {x: {stacked: true, grid: thin, title: {display: true, text: unit}, ticks: {callback: number}},
@@ -71,45 +72,56 @@
     const used = report.model.type, peak = device.device.peak_flops_per_second[used] ?? Math.max(...peaks.map(p => p[1]), 1);
     const bandwidth = device.device.memory_bandwidth_bytes_per_second, reached = device.device.achievable_bandwidth_bytes_per_second;
     const dots = phases.filter(p => device[p]).map((phase, i) => ({
-      label: phase, type: 'scatter', backgroundColor: faint(series(i), .75), borderColor: css('card'), borderWidth: 1, order: 0,
+      label: phase, type: 'scatter', pointStyle: 'circle', backgroundColor: faint(series(i), .75), borderColor: css('card'), borderWidth: 1, order: 0,
       data: device[phase].operators.filter(o => o.intensity_flops_per_byte > 0 && o.rate_flops_per_second > 0).map(o => ({
         x: o.intensity_flops_per_byte, y: o.rate_flops_per_second / 1e12, operator: o, phase: device[phase]})),
       pointRadius: c => c.raw ? 3 + 17 * Math.sqrt(Math.min(1, c.raw.operator.total_s / c.raw.phase.time.value_s)) : 3,
       pointHoverRadius: c => c.raw ? 4 + 17 * Math.sqrt(Math.min(1, c.raw.operator.total_s / c.raw.phase.time.value_s)) : 4}));
     const xs = dots.flatMap(d => d.data.map(p => p.x)), ridge = peak / bandwidth;
     const low = Math.min(...xs, ridge / 10) / 2, high = Math.max(...xs, ridge * 4) * 2;
-    const roof = (label, rate, dash) => ({label, type: 'line', order: 1, pointRadius: 0, pointHitRadius: 0, borderColor: css('s8'), borderWidth: 1.5,
-      borderDash: dash, pointStyle: 'line', data: [low, peak / rate, high].map(x => ({x, y: Math.min(peak, x * rate) / 1e12}))});
-    const roofs = [roof(`data sheet, ${used}`, bandwidth, [])];
-    if (reached) roofs.push(roof('reached bandwidth', reached, [4, 4]));
+    const roof = (label, rate, top, dash) => ({label, type: 'line', order: 1, pointRadius: 0, pointHitRadius: 0, borderColor: css('s8'), borderWidth: 1.5,
+      borderDash: dash, pointStyle: 'line', data: [low, top / rate, high].map(x => ({x, y: Math.min(top, x * rate) / 1e12}))});
+    const roofs = [roof(`data sheet, ${used}`, bandwidth, peak, [])];
+    if (reached) roofs.push(roof('reached in microbenchmarks', reached, device.device.achievable_flops_per_second[used] ?? peak, [4, 4]));
     const lowest = Math.min(...dots.flatMap(d => d.data.map(p => p.y)), low * bandwidth / 1e12);
     return {
       data: {datasets: [...dots, ...roofs]},
       options: {
         scales: {x: logAxis('FLOP per byte of memory traffic', {min: low, max: high}),
           y: logAxis('TFLOP/s', {min: lowest / 2, max: peak / 1e12 * 2})},
-        plugins: {tooltip: {filter: item => item.raw.operator, callbacks: {
+        plugins: {legend: {labels: dotted}, tooltip: {filter: item => item.raw.operator, callbacks: {
           title: items => items[0]?.raw.operator.name, label: ({raw: {operator: o}}) => [`${o.kind} ${o.shape}`,
             `${number(o.time_s * 1e6)} µs each, ${o.count} times`, `${number(o.rate_flops_per_second / 1e12)} TFLOP/s at ${number(o.intensity_flops_per_byte)} FLOP/B`,
             `bound by ${o.bound}`]}}}},
       plugins: [{afterDatasetsDraw: chart => label(chart, dots.length)}]};
   };
-  // Names beside the largest dots of each phase, where they do not run into one another.
+  // Names beside the largest dots of each phase: right, left, above or below, where nothing else stands.
   const label = (chart, phaseCount) => {
-    const g = chart.ctx, taken = [];
+    const g = chart.ctx, area = chart.chartArea, taken = [];
+    const apart = (a, b) => a[0] >= b[2] || b[0] >= a[2] || a[1] >= b[3] || b[1] >= a[3];
+    const points = [];
+    for (let i = 0; i < phaseCount; ++i) {
+      chart.getDatasetMeta(i).data.forEach((p, n) => {
+        const r = p.options.radius;
+        taken.push([p.x - r, p.y - r, p.x + r, p.y + r]);
+        points.push({p, r, i, o: chart.data.datasets[i].data[n].operator});
+      });
+    }
     g.save();
     g.font = `12px ${css('sans')}`;
     g.fillStyle = css('ink');
     for (let i = 0; i < phaseCount; ++i) {
-      const points = chart.getDatasetMeta(i).data.map((p, n) => ({p, o: chart.data.datasets[i].data[n].operator}))
-        .sort((a, b) => b.o.total_s - a.o.total_s).slice(0, narrow() ? 2 : 4);
-      for (const {p, o} of points) {
-        const width = g.measureText(o.name).width, right = p.x + p.options.radius + 5;
-        const x = right + width < chart.chartArea.right ? right : p.x - p.options.radius - 5 - width, y = p.y + 4;
-        const box = [x - 2, y - 13, x + width + 2, y + 3];
-        if (x < chart.chartArea.left || taken.some(t => box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3])) continue;
-        taken.push(box);
-        g.fillText(o.name, x, y);
+      const largest = points.filter(q => q.i === i).sort((a, b) => b.o.total_s - a.o.total_s).slice(0, narrow() ? 2 : 4);
+      for (const {p, r, o} of largest) {
+        const w = g.measureText(o.name).width;
+        const places = [[p.x + r + 5, p.y + 4], [p.x - r - 5 - w, p.y + 4], [p.x - w / 2, p.y - r - 5], [p.x - w / 2, p.y + r + 14]];
+        const place = places.find(([x, y]) => {
+          const box = [x, y - 11, x + w, y + 3];
+          return x >= area.left && x + w <= area.right && y - 11 >= area.top && y + 3 <= area.bottom && taken.every(t => apart(box, t));
+        });
+        if (!place) continue;
+        taken.push([place[0] - 4, place[1] - 13, place[0] + w + 4, place[1] + 5]);
+        g.fillText(o.name, ...place);
       }
     }
     g.restore();
@@ -128,24 +140,29 @@
     return {type: 'line', data: {datasets}, options: {
       scales: {x: logAxis(x === 'batch' ? 'sequences at once' : 'tokens of context'), y: logAxis('ms per step')},
       interaction: {mode: 'nearest', intersect: false},
-      plugins: {legend: {labels: {filter: item => item.text}}, tooltip: {filter: item => !item.dataset.edge, callbacks: {
+      plugins: {legend: {labels: {...dotted, filter: item => item.text}}, tooltip: {filter: item => !item.dataset.edge, callbacks: {
         title: items => items[0]?.dataset.label, label: ({raw}) => [`${number(raw.x)} ${x === 'batch' ? 'sequences' : 'tokens of context'}`,
           `${number(raw.y)} ms (${number(raw.point.time.low_s * 1e3)} to ${number(raw.point.time.high_s * 1e3)})`,
           `${number(raw.point.tokens_per_second)} tokens/s`]}}}}};
   };
 
+  // Predicted over measured, on a log axis: where a forecast is twice or half as long is as far from 1. Bands as thin lines.
   const agreement = canvas => {
     const rows = validation.series.filter(s => s.architecture === canvas.dataset.architecture && s.points_s.length);
-    const dots = rows.map((s, i) => ({label: `${s.what}, ${s.device}`, type: 'scatter', backgroundColor: faint(series(i), .6), pointRadius: 2.2, order: 1,
-      pointStyle: 'circle', data: s.points_s.map(([measured, predicted, low, high]) => ({x: measured * 1e6, y: predicted * 1e6, low: low * 1e6, high: high * 1e6}))}));
-    const all = dots.flatMap(d => d.data.flatMap(p => [p.x, p.y]));
-    const low = Math.min(...all) / 1.5, high = Math.max(...all) * 1.5;
-    const diagonal = {label: 'equal', type: 'line', order: 0, data: [{x: low, y: low}, {x: high, y: high}], pointRadius: 0, pointHitRadius: 0,
+    const dots = rows.map((s, i) => ({label: `${s.what}, ${s.device}`, type: 'scatter', backgroundColor: faint(series(i), .65), pointRadius: 2.4, order: 1,
+      pointStyle: 'circle', data: s.points_s.map(([measured, predicted, low, high]) => ({x: measured * 1e6, y: predicted / measured,
+        low: low / measured, high: high / measured, predicted, lowest: low, highest: high}))}));
+    const xs = dots.flatMap(d => d.data.map(p => p.x)), ys = dots.flatMap(d => d.data.flatMap(p => [p.y, 1 / p.y])).sort((a, b) => a - b);
+    const low = Math.min(...xs) / 1.3, high = Math.max(...xs) * 1.3, reach = Math.min(8, Math.max(2, ys[Math.floor(.99 * ys.length)] * 1.1));
+    const equal = {label: 'as measured', type: 'line', order: 0, data: [{x: low, y: 1}, {x: high, y: 1}], pointRadius: 0, pointHitRadius: 0,
       borderColor: css('ink'), borderWidth: 1, pointStyle: 'line'};
-    return {data: {datasets: [...dots, diagonal]}, options: {
-      scales: {x: logAxis('measured, µs', {min: low, max: high}), y: logAxis('predicted, µs', {min: low, max: high})},
-      plugins: {tooltip: {filter: item => item.dataset !== diagonal, callbacks: {label: ({raw, dataset}) => [dataset.label,
-        `measured ${number(raw.x)} µs`, `predicted ${number(raw.y)} µs (${number(raw.low)} to ${number(raw.high)})`]}}}},
+    return {data: {datasets: [...dots, equal]}, options: {
+      scales: {x: logAxis('measured, µs', {min: low, max: high}), y: {type: 'logarithmic', grid: thin, min: 1 / reach, max: reach,
+        title: {display: true, text: 'predicted ÷ measured'}, afterBuildTicks: axis => { axis.ticks = [.125, .25, .5, .7, .85, 1, 1.18, 1.4, 2, 4, 8]
+          .filter(v => v >= axis.min && v <= axis.max && (reach < 3 || ![.85, 1.18].includes(v))).map(value => ({value})); },
+        ticks: {callback: v => String(v), autoSkip: false}}},
+      plugins: {legend: {labels: dotted}, tooltip: {filter: item => item.datasetIndex < dots.length, callbacks: {label: ({raw, dataset}) => [dataset.label,
+        `measured ${number(raw.x)} µs`, `predicted ${number(raw.predicted * 1e6)} µs (${number(raw.lowest * 1e6)} to ${number(raw.highest * 1e6)})`]}}}},
       plugins: [{beforeDatasetsDraw: chart => {
         const g = chart.ctx, y = v => chart.scales.y.getPixelForValue(v);
         g.save();
@@ -153,7 +170,7 @@
         g.rect(chart.chartArea.left, chart.chartArea.top, chart.chartArea.width, chart.chartArea.height);
         g.clip();
         dots.forEach((d, i) => {
-          g.strokeStyle = faint(series(i), .28);
+          g.strokeStyle = faint(series(i), .22);
           chart.getDatasetMeta(i).data.forEach((p, n) => {
             g.beginPath();
             g.moveTo(p.x, y(d.data[n].low));

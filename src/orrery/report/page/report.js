@@ -15,6 +15,33 @@ window.orrery = (() => {
   };
   document.querySelectorAll('table.sortable').forEach(table => {
     const headings = [...table.tHead.rows[0].cells];
+    const sort = (column, order) => {
+      headings.forEach(h => h.removeAttribute('aria-sort'));
+      headings[column].setAttribute('aria-sort', order);
+      const body = table.tBodies[0];
+      body.append(...[...body.rows].sort((a, b) => {
+        const refused = a.classList.contains('refused') - b.classList.contains('refused');
+        if (refused) return refused;
+        const x = key(a, column), y = key(b, column);
+        if (x === undefined || y === undefined) return (x === undefined) - (y === undefined);
+        return order === 'ascending' ? compare(x, y) : compare(y, x);
+      }));
+    };
+    // Where rows stand as cards there are no headings to press: a choice above them.
+    const choice = document.createElement('p'), label = document.createElement('label'), select = document.createElement('select');
+    choice.className = 'sort-choice';
+    label.append('Sort by ', select);
+    choice.append(label);
+    select.append(new Option('as asked', ''));
+    headings.forEach((heading, column) => ['descending', 'ascending'].forEach(order => {
+      if (!heading.classList.contains('num')) return;
+      select.append(new Option(`${heading.textContent}, ${order === 'ascending' ? 'least' : 'most'} first`, `${column} ${order}`));
+    }));
+    select.addEventListener('change', () => {
+      const [column, order] = select.value.split(' ');
+      if (order) sort(Number(column), order);
+    });
+    table.parentElement.before(choice);
     headings.forEach((heading, column) => {
       const button = document.createElement('button');
       button.type = 'button';
@@ -25,17 +52,7 @@ window.orrery = (() => {
         const before = heading.getAttribute('aria-sort');
         const first = heading.classList.contains('num') ? 'descending' : 'ascending';
         const order = before === null ? first : before === 'ascending' ? 'descending' : 'ascending';
-        headings.forEach(h => h.removeAttribute('aria-sort'));
-        heading.setAttribute('aria-sort', order);
-        const body = table.tBodies[0];
-        const rows = [...body.rows].sort((a, b) => {
-          const refused = a.classList.contains('refused') - b.classList.contains('refused');
-          if (refused) return refused;
-          const x = key(a, column), y = key(b, column);
-          if (x === undefined || y === undefined) return (x === undefined) - (y === undefined);
-          return order === 'ascending' ? compare(x, y) : compare(y, x);
-        });
-        body.append(...rows);
+        sort(column, order);
       });
     });
   });
@@ -67,7 +84,7 @@ window.orrery = (() => {
     Chart.defaults.animation = false;
     Chart.defaults.maintainAspectRatio = false;
     Object.assign(Chart.defaults.plugins.legend, {position: 'bottom', align: 'start'});
-    Object.assign(Chart.defaults.plugins.legend.labels, {boxWidth: 9, boxHeight: 9, padding: 14, usePointStyle: true, pointStyle: 'rectRounded'});
+    Object.assign(Chart.defaults.plugins.legend.labels, {boxWidth: 9, boxHeight: 9, padding: 14, usePointStyle: true});
     Object.assign(Chart.defaults.plugins.tooltip, {backgroundColor: css('ink'), titleColor: css('paper'), bodyColor: css('paper'),
       footerColor: css('paper'), padding: 10, cornerRadius: 6, boxPadding: 4, displayColors: false});
   };
