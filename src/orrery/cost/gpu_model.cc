@@ -8,6 +8,7 @@
 #include "orrery/cost/attention_model.h"
 #include "orrery/cost/collective_model.h"
 #include "orrery/cost/fp32_gemm_law.h"
+#include "orrery/cost/fp8_gemm_model.h"
 #include "orrery/cost/memory_bound_model.h"
 #include "orrery/cost/roofline_model.h"
 #include "orrery/hardware/cluster.h"
@@ -26,6 +27,10 @@ constexpr float kFp32Low = 0.65f, kFp32High = 1.5f;  // the 5th and 95th percent
 constexpr double kArithmeticPower = 0.9, kMemoryPower = 0.5, kIdleShare = 0.1;
 
 constexpr uint8_t kMatrixEngine = 1, kVectorEngine = 2;  // bits of OperatorCost::engines
+
+double d(int64_t v) {
+  return static_cast<double>(v);
+}
 
 double achievable_bandwidth(const hardware::Device& device, const hardware::Gpu& gpu) {
   double known = gpu.achievable.memory_bandwidth.value();
@@ -103,6 +108,7 @@ struct GpuModel::Laws {
   }
   const Fp32Constants* fp32() const { return once("fp32", fp32_once_, fp32_, read_fp32_constants); }
 
+  const Fp8GemmModel* fp8() const { return once("fp8_gemm", fp8_once_, fp8_, Fp8GemmModel::from_json); }
   const MemoryBoundModel* memory_bound() const {
     return once("memory_bound", memory_bound_once_, memory_bound_, MemoryBoundModel::from_json);
   }
@@ -113,7 +119,8 @@ struct GpuModel::Laws {
   std::shared_ptr<const Weights> weights;
 
  private:
-  mutable std::once_flag attention_once_, fp32_once_, memory_bound_once_, collectives_once_;
+  mutable std::once_flag attention_once_, fp32_once_, fp8_once_, memory_bound_once_, collectives_once_;
+  mutable std::optional<Fp8GemmModel> fp8_;
   mutable std::optional<MemoryBoundModel> memory_bound_;
   mutable std::optional<CollectiveModel> collectives_;
   mutable std::optional<AttentionModel> attention_;
@@ -135,6 +142,9 @@ class GpuModel::Pricer {
           break;
         case OperatorKind::Gemm:
           product(graph::gemm_size(*main), *main, cost);
+          break;
+        case OperatorKind::GroupedGemm:
+          grouped_product(*main, cost);
           break;
         case OperatorKind::Convolution:
           product(implicit_gemm(*main), *main, cost);
@@ -170,6 +180,10 @@ class GpuModel::Pricer {
   }
 
   void product(const graph::GemmSize& size, const OperatorShape& shape, OperatorCost& cost) {
+    if (shape.type == DataType::FP8 || shape.type == DataType::FP8Block || shape.type == DataType::NVFP4) {
+      narrow_product({d(size.batch * size.m), d(size.n), d(size.k), d(size.batch)}, shape.type, cost);
+      return;
+    }
     if (executed_type(gpu_, shape.type) != DataType::FP32) return;
     const Fp32Constants* law = laws_.fp32();
     if (!law) return;
@@ -181,6 +195,39 @@ class GpuModel::Pricer {
     cost.bound_by = price.power_bound ? Bound::Power : price.memory_bound ? Bound::Memory : Bound::Compute;
   }
 
+  void grouped_product(const OperatorShape& shape, OperatorCost& cost) {
+    const graph::GroupedGemmSize size = graph::grouped_gemm_size(shape);
+    if (shape.type == DataType::FP8 || shape.type == DataType::FP8Block || shape.type == DataType::NVFP4) {
+      narrow_product({d(size.m), d(size.n), d(size.k), d(size.experts)}, shape.type, cost);
+    }
+  }
+
+  struct Narrow {
+    double m, n, k, experts;
+  };
+  void narrow_product(const Narrow& size, DataType type, OperatorCost& cost) {
+    const Fp8GemmModel* law = laws_.fp8();
+    if (!law) return;
+    if (!fp8_target_) fp8_target_ = law->target(device_);
+    Fp8Product product;
+    product.m = size.m;
+    product.n = size.n;
+    product.k = size.k;
+    product.experts = size.experts;
+    product.weights = measured_ == Measured::InModel ? WeightState::Cold : WeightState::Cycled;
+    // Rows of block-scaled products were timed with the host's launches in them.
+    const Launch launch =
+        measured_ == Measured::FromGraph && type == DataType::FP8Block ? Launch::Eager : Launch::Captured;
+    Fp8Price price = law->price(product, type, *fp8_target_, launch);
+    cost.time = price.time;
+    cost.compute = Seconds(price.parts.multiprocessors);
+    cost.low = static_cast<float>(price.low);
+    cost.high = static_cast<float>(price.high);
+    cost.bound_by = price.parts.bound;
+    cost.traffic[kDram] = Bytes(price.parts.memory_bytes);
+    cost.traffic[kCache] = Bytes(price.parts.cache_bytes);
+  }
+
   // A fused kernel is its slowest kind of loop over all the bytes that are left to move.
   void vector(const graph::Kernel& kernel, OperatorCost& cost) {
     const MemoryBoundModel* law = laws_.memory_bound();
@@ -190,8 +237,10 @@ class GpuModel::Pricer {
     bool any = false, weights = false;
     for (const OperatorShape& part : kernel.parts) {
       MemoryBoundCall call;
-      // The attention law contains the kernel that fills the cache.
+      // The attention law contains the kernel that fills the cache, that of FP8 products the quantization of
+      // their input.
       if (part.kind == OperatorKind::KvWrite && laws_.attention()) continue;
+      if (part.kind == OperatorKind::Quantize && laws_.fp8()) continue;
       if (!memory_bound_call(part, call)) continue;
       weights = weights || part.kind == OperatorKind::Embedding || part.kind == OperatorKind::OptimizerStep;
       if (!any || (call.row_blocks && !whole.row_blocks)) {
@@ -248,6 +297,7 @@ class GpuModel::Pricer {
   Measured measured_;
   std::optional<AttentionModel::Target> attention_target_;
   std::optional<MemoryBoundDevice> vector_device_;
+  std::optional<Fp8GemmModel::Target> fp8_target_;
 };
 
 GpuModel::GpuModel(std::shared_ptr<const Weights> weights, Measured measured)

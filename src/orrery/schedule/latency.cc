@@ -112,7 +112,7 @@ class Answerer {
     a.batch = r_.batch > 0 ? r_.batch : 1;
     int64_t sequence = r_.sequence > 0 ? r_.sequence : r_.prompt;
     Driver driver = mode == Mode::Train || !generates(r_.model) ? Driver::Framework : Driver::Serving;
-    a.memory = memory_report(r_, a.device, mode, a.batch, sequence);
+    a.memory = memory_report(r_, a.device, workload_of(r_, mode, a.batch, sequence));
     Forecast raw;
     PhaseForecast phase = predictor_.phase(r_.model, workload_of(r_, mode, a.batch, sequence), a.device,
                                            driver, r_.timeline, &raw);
@@ -127,7 +127,8 @@ class Answerer {
   void serving(DeviceAnswer& a) const {
     int64_t context = r_.prompt + r_.output_tokens;
     int64_t asked = r_.batch > 0 ? r_.batch : r_.max_batch;
-    a.memory = memory_report(r_, a.device, Mode::Decode, r_.batch > 0 ? r_.batch : 1, context);
+    a.memory =
+        memory_report(r_, a.device, workload_of(r_, Mode::Decode, r_.batch > 0 ? r_.batch : 1, context));
     a.batch = std::clamp<int64_t>(a.memory.largest_batch, 1, asked);
     if (r_.batch > 0) a.batch = r_.batch;
     Forecast first, step;

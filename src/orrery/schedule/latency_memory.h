@@ -7,7 +7,6 @@
 
 namespace orrery::schedule {
 
-MemoryReport memory_report(const LatencyRequest&, const hardware::Device&, graph::Mode, int64_t batch,
-                           int64_t sequence);
+MemoryReport memory_report(const LatencyRequest&, const hardware::Device&, const graph::Workload&);
 
 }  // namespace orrery::schedule
