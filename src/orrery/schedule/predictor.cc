@@ -148,12 +148,18 @@ std::vector<cost::OperatorCost> Predictor::price(const graph::Graph& graph,
 
 Forecast Predictor::forecast(const graph::Graph& graph, const hardware::Device& device, Driver driver,
                              graph::Mode mode, int64_t sequences) const {
+  return forecast(graph, price(graph, device), device, driver, mode, sequences);
+}
+
+Forecast Predictor::forecast(const graph::Graph& graph, std::span<const cost::OperatorCost> costs,
+                             const hardware::Device& device, Driver driver, graph::Mode mode,
+                             int64_t sequences) const {
   ForecastOptions options;
   options.engine = engine(driver, mode);
   options.sequences = sequences;
   options.within_law = within_law_;
   options.across_laws = across_laws_;
-  return schedule::forecast(graph, price(graph, device), device, options);
+  return schedule::forecast(graph, costs, device, options);
 }
 
 PhaseForecast Predictor::phase(const graph::ModelConfig& model, const graph::Workload& workload,

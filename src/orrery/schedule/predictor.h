@@ -44,6 +44,8 @@ class Predictor {
   // Time only: for sweeps.
   Forecast forecast(const graph::Graph&, const hardware::Device&, Driver, graph::Mode,
                     int64_t sequences) const;
+  Forecast forecast(const graph::Graph&, std::span<const cost::OperatorCost>, const hardware::Device&, Driver,
+                    graph::Mode, int64_t sequences) const;
   // Everything of a phase; timeline: of a layer in the middle.
   PhaseForecast phase(const graph::ModelConfig&, const graph::Workload&, const hardware::Device&, Driver,
                       bool timeline, Forecast* forecast = nullptr) const;
