@@ -88,10 +88,11 @@ struct Quantization {
   std::string method;  // as the file names it: "fp8", "awq", "gptq", "modelopt", ...; empty = none
   DataType weights = DataType::BF16;      // of the quantized linears
   DataType activations = DataType::BF16;  // of their inputs
-  std::optional<DataType> kv_cache;
-  int group_size = 0;                // weights that share a scale along the contraction; 0 = the format's own
-  bool experts_only = false;         // gpt-oss: only the experts are quantized
-  std::vector<std::string> ignored;  // modules that keep the model's own type, as patterns: see ModulePattern
+  std::optional<DataType> kv_cache = std::nullopt;
+  int group_size = 0;         // weights that share a scale along the contraction; 0 = the format's own
+  bool experts_only = false;  // gpt-oss: only the experts are quantized
+  std::vector<std::string> ignored =
+      {};  // modules that keep the model's own type, as patterns: see ModulePattern
 };
 
 struct ModelConfig {

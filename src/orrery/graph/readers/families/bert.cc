@@ -34,7 +34,7 @@ void read_model_heads(Fields& fields, ModelConfig& model) {
   std::string name = architecture(fields);
   bool masked = name.ends_with("ForMaskedLM"), pretraining = name.ends_with("ForPreTraining");
   model.head = model.head_transform = model.head_bias = masked || pretraining;
-  model.tied_embeddings = true;
+  model.tied_embeddings = fields.flag_or({"tie_word_embeddings"}, true);
   model.pooler =
       !masked && !name.ends_with("ForTokenClassification") && !name.ends_with("ForQuestionAnswering");
   if (pretraining) model.classes = 2;  // does the second sentence follow the first

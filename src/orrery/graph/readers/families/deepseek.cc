@@ -11,10 +11,11 @@ void read_deepseek(Fields& fields, ModelConfig& model) {
   tower.hidden = fields.size({"hidden_size"}, kMostHidden);
   tower.heads = fields.size({"num_attention_heads"}, kMostHeads);
   tower.kv_heads = tower.heads;
-  fields.ignore({"num_key_value_heads", "head_dim", "qk_head_dim"});
+  fields.ignore({"num_key_value_heads", "head_dim", "qk_head_dim", "rope_interleave"});
   tower.tokens = fields.size_or({"max_position_embeddings"}, 0, kMostTokens);
   tower.activation = fields.activation_or({"hidden_act"}, Activation::Silu, model.notes);
   tower.feed_forward = fields.size({"intermediate_size"}, kMostFeedForward);
+  tower.feed_forward_bias = fields.flag_or({"mlp_bias"}, false);
   tower.qkv_bias = tower.output_bias = fields.flag_or({"attention_bias"}, false);
 
   LatentAttention& latent = tower.latent.emplace();
@@ -37,7 +38,7 @@ void read_deepseek(Fields& fields, ModelConfig& model) {
   moe.groups = fields.size_or({"n_group"}, 1, moe.experts);
   moe.groups_per_token = fields.size_or({"topk_group"}, 1, moe.groups);
   moe.router_bias = model.family == "deepseek_v3";
-  model.next_token_layers = fields.size_or({"num_nextn_predict_layers"}, 0, kMostLayers, 0);
+  model.next_token_layers = fields.size_or({"num_nextn_predict_layers", "num_mtp_layers"}, 0, kMostLayers, 0);
 
   model.vocabulary = fields.size({"vocab_size"}, kMostVocabulary);
   model.tied_embeddings = fields.flag_or({"tie_word_embeddings"}, false);

@@ -121,13 +121,15 @@ void read_falcon(Fields& fields, ModelConfig& model) {
   int kv_heads = fields.size_or({"num_kv_heads", "n_head_kv"}, 0, kMostHeads);
   read_heads(fields, tower, {"num_attention_heads", "n_head"});
   if (grouped && kv_heads > 0) tower.kv_heads = kv_heads;
-  if (!grouped && fields.flag_or({"multi_query"}, true)) tower.kv_heads = 1;
+  bool one_kv_head = fields.flag_or({"multi_query"}, true),
+       parallel = fields.flag_or({"parallel_attn"}, true);
+  if (!grouped && one_kv_head) tower.kv_heads = 1;
   if (tower.heads % tower.kv_heads != 0)
     fields.map().fail("num_attention_heads is not a multiple of num_kv_heads");
   tower.feed_forward = fields.size_or({"ffn_hidden_size"}, 4 * tower.hidden, kMostFeedForward);
   tower.tokens = fields.size_or({"max_position_embeddings"}, 2048, kMostTokens);
   tower.activation = fields.activation_or({"activation"}, Activation::Gelu, model.notes);
-  tower.parallel_residual = grouped || fields.flag_or({"parallel_attn"}, true);
+  tower.parallel_residual = grouped || parallel;
   int norms = fields.size_or({"num_ln_in_parallel_attn"}, grouped ? 2 : 1, 2);
   tower.shared_norm = tower.parallel_residual && norms == 1;
   model.vocabulary = fields.size({"vocab_size"}, kMostVocabulary);

@@ -114,14 +114,14 @@ void read_routing(Fields& fields, Moe& moe, Fields::Keys experts, Fields::Keys p
 void read_mixtral(Fields& fields, ModelConfig& model) {
   Tower& tower = read_attention_stack(fields, model);
   Moe& moe = tower.moe.emplace();
-  read_routing(fields, moe, {"num_local_experts"}, {"num_experts_per_tok"});
+  read_routing(fields, moe, {"num_local_experts", "num_experts"}, {"num_experts_per_tok"});
   moe.feed_forward = fields.size({"intermediate_size"}, kMostFeedForward);
 }
 
 void read_qwen_moe(Fields& fields, ModelConfig& model) {
   Tower& tower = read_attention_stack(fields, model);
   Moe& moe = tower.moe.emplace();
-  read_routing(fields, moe, {"num_experts"}, {"num_experts_per_tok"});
+  read_routing(fields, moe, {"num_experts", "num_local_experts"}, {"num_experts_per_tok"});
   moe.feed_forward = fields.size({"moe_intermediate_size"}, kMostFeedForward);
   moe.every = fields.size_or({"decoder_sparse_step"}, 1, kMostLayers);
   if (const Node* dense = fields.find({"mlp_only_layers"})) {
@@ -154,7 +154,7 @@ void read_gpt_oss(Fields& fields, ModelConfig& model) {
 void read_llama4(Fields& fields, ModelConfig& model) {
   Tower& tower = read_attention_stack(fields, model);
   Moe& moe = tower.moe.emplace();
-  read_routing(fields, moe, {"num_local_experts"}, {"num_experts_per_tok"});
+  read_routing(fields, moe, {"num_local_experts", "num_experts"}, {"num_experts_per_tok"});
   moe.feed_forward = moe.shared_feed_forward = fields.size({"intermediate_size"}, kMostFeedForward);
   moe.shared_experts = 1;
   moe.every = fields.size_or({"interleave_moe_layer_step"}, 1, kMostLayers);

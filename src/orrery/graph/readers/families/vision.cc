@@ -51,7 +51,7 @@ void read_vit(Fields& fields, ModelConfig& model) {
   named = fields.size_or({"num_labels"}, named, kMostVocabulary);
   model.classes = classifier ? named : 0;
   model.pooler = !classifier;
-  fields.ignore({"pooler_output_size", "pooler_act"});
+  fields.ignore({"pooler_output_size", "pooler_act", "tie_word_embeddings"});
 }
 
 // Both nested maps write only what differs from CLIP's defaults (ViT-B/32).
@@ -90,7 +90,7 @@ void read_clip(Fields& fields, ModelConfig& model) {
     nested.name_unknown(std::string(defaults.key) + ".", model.notes);
     model.towers.push_back(tower);
   }
-  fields.ignore({"text_config_dict", "vision_config_dict"});
+  fields.ignore({"text_config_dict", "vision_config_dict", "tie_word_embeddings"});
   model.head = false;
 }
 
