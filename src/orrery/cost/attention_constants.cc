@@ -18,8 +18,8 @@ const std::array<AttentionConstantTraits, kAttentionConstants>& attention_consta
       {CombineOverlapped, "combine_overlapped", .6, .5, "us"},
       // Before a thread block's first matrix product: page table, Q and the first K must arrive, each a trip
       // to memory.
-      {PrologueTime, "prologue_time", 700, .3, "ns"},
-      {PrologueCycles, "prologue_cycles", 1000, .3, "cycles"},
+      {PrologueTime, "prologue_time", 400, .3, "ns"},
+      {PrologueCycles, "prologue_cycles", 1500, .3, "cycles"},
       {SchedulerTime, "scheduler_time", 800, .3,
        "ns"},  // persistent kernels fetch each tile by an atomic in global memory
       {BatchScan, "batch_scan", 500, .3, "ns"},  // and read lengths 31 sequences at a time
@@ -28,7 +28,7 @@ const std::array<AttentionConstantTraits, kAttentionConstants>& attention_consta
       {MatrixEfficiency2, "matrix_efficiency_2", .85, .06, "ratio"},
       {MatrixEfficiency3, "matrix_efficiency_3", .85, .06, "ratio"},
       {ExponentCost, "exponent_cost", 1.1, .1, "ratio"},
-      {ElementCost, "element_cost", 9, .2, "operations"},
+      {ElementCost, "element_cost", 7, .2, "operations"},
       {BlockLatency, "block_latency", 100, .4, "ns"},
       {OverlapOrder, "overlap_order", 3, .2, "order"},  // FlashAttention-3 overlaps products with softmax
       {CoResident, "co_resident", .87, .1, "ratio"},    // what a second block on the multiprocessor hides
@@ -46,12 +46,16 @@ const std::array<AttentionConstantTraits, kAttentionConstants>& attention_consta
       {CacheReach, "cache_reach", 40, .3, "bytes per clock of one multiprocessor"},
       {FirstTile, "first_tile", .7, .3, "share exposed"},
       {CacheOrder, "cache_order", 5, .2, "order"},
-      {MemoryOrderDecode, "memory_order_decode", 3, .2, "order"},
+      // Blocks start in step, all in their prologue at once; the more tiles a multiprocessor works through,
+      // the better its
+      // arithmetic and the memory's transfers overlap: order 1 + rate * resident blocks * tiles^growth.
+      {OverlapRate2, "overlap_rate_2", .2, .4, "order"},
+      {OverlapRate3, "overlap_rate_3", .12, .4, "order"},
+      {OverlapGrowth, "overlap_growth", .6, .15, "exponent"},
       {MemoryOrderPrefill, "memory_order_prefill", 4, .2, "order"},
-      {MemoryOrderDecode3, "memory_order_decode_3", 4, .2, "order"},
       {MemoryOrderPrefill3, "memory_order_prefill_3", 3, .2, "order"},
       {TileBytesPerClock, "tile_bytes_per_clock", 20, .3, "bytes per clock"},
-      {WriteLatency, "write_latency", 1.5, .3, "us"},  // of a block that copies one token into the cache
+      {WriteLatency, "write_latency", 3000, .3, "cycles"},  // of a block that copies one token into the cache
       {WriteOrder, "write_order", 3, .2, "order"},
       // Waves of blocks.
       {PartialWave, "partial_wave", .5, .3, "exponent"},

@@ -16,6 +16,7 @@ constexpr double kMicro = 1e-6, kNano = 1e-9;
 constexpr int kMaxSplits = 128;
 constexpr double kSortedSequences =
     992;  // up to here one block of the scheduler sorts a batch and splits its keys
+constexpr double kMostOrder = 8;
 constexpr double kUsualRateShare =
     .8;  // sustained over peak 16-bit rate: the middle of the published figures
 
@@ -30,13 +31,6 @@ double joined(double a, double b, double order) {
   double ratio = small / large;
   if (ratio < 1e-3) return large;
   return large * std::pow(1 + std::pow(ratio, order), 1 / order);
-}
-
-// Rounds of equal blocks on `slots`: a part-filled last round runs faster than a full one.
-double rounds(double waves, double exponent) {
-  if (waves <= 1) return 1;
-  double full = std::floor(waves), rest = waves - full;
-  return full + (rest > 0 ? std::pow(rest, exponent) : 0);
 }
 
 // FlashAttention-2: the fewest splits within 85 % of the best fill of the last wave, among those that change
@@ -323,10 +317,16 @@ AttentionParts attention_law(const AttentionLayer& layer, std::span<const Attent
   }
   const double slots = device.multiprocessors * tile.resident, waves = blocks / slots,
                mean_block = work / blocks;
-  double chain = longest;
-  if (waves > 1)
-    chain = std::max(longest, mean_block * rounds(waves, c[PartialWave]) +
-                                  c[pipelined ? TailSorted : TailUnsorted] * (longest - mean_block));
+  // Full waves, then what is left over, which runs on a part of the device and overlaps nothing.
+  double chain = longest, rest = 0, rest_share = 0;
+  if (waves > 1) {
+    const double full = std::floor(waves);
+    chain = mean_block * full;
+    rest = (waves > full ? mean_block * std::pow(waves - full, c[PartialWave]) : 0) +
+           c[pipelined ? TailSorted : TailUnsorted] * (longest - mean_block);
+    rest = std::max(rest, longest - chain);
+    rest_share = (waves - full) / waves;
+  }
   if (device.kernel == AttentionDevice::Kernel::Flash3 && layer.paged && sequences <= kSortedSequences)
     chain += sequences / 31 * std::min(1., row_tiles_per_sequence) * c[BatchScan] * kNano;
 
@@ -348,16 +348,24 @@ AttentionParts attention_law(const AttentionLayer& layer, std::span<const Attent
   parts.memory = traffic_factor * (query_bytes + key_bytes) * miss / memory_bandwidth;
   parts.cache = parts.cache_bytes / reach;
   const double exposed = c[FirstTile] * first_bytes / reach / together;
-  parts.multiprocessors = chain;
-  const double order = decode ? c[pipelined ? MemoryOrderDecode3 : MemoryOrderDecode]
-                              : c[pipelined ? MemoryOrderPrefill3 : MemoryOrderPrefill];
-  double attention = joined(joined(chain + exposed, parts.cache, c[CacheOrder]), parts.memory, order);
+  parts.multiprocessors = chain + rest;
+  const double steps = std::max(1., tiles_total / device.multiprocessors);
+  const double order = decode
+                           ? std::min(kMostOrder, 1 + c[pipelined ? OverlapRate3 : OverlapRate2] *
+                                                          tile.resident * std::pow(steps, c[OverlapGrowth]))
+                           : c[pipelined ? MemoryOrderPrefill3 : MemoryOrderPrefill];
+  auto overlapped = [&](double chained, double share) {
+    return joined(joined(chained + share * exposed, share * parts.cache, c[CacheOrder]), share * parts.memory,
+                  order);
+  };
+  double attention = overlapped(chain, 1 - rest_share);
+  if (rest > 0) attention += overlapped(rest, rest_share);
 
   if (layer.paged) {
     double stream = 2 * new_bytes * (miss / memory_bandwidth + 1 / cache_bandwidth);
     double width = std::min(512., layer.kv_heads * layer.head_dim);
     double resident = std::clamp(std::floor(device.threads / width), 1., 32.);
-    double turns = new_tokens / (device.multiprocessors * resident) * c[WriteLatency] * kMicro;
+    double turns = new_tokens / (device.multiprocessors * resident) * c[WriteLatency] / device.clock;
     parts.cache_write = joined(stream, turns, c[WriteOrder]);
   }
   if (max_splits > 1)

@@ -99,7 +99,7 @@ class MeasuredAttention : public testing::Test {
 TEST_F(MeasuredAttention, a_gpu_left_out_is_predicted_within_a_tenth) {
   AttentionData data = read_attention_data(path_);
   AttentionFitOptions options;
-  std::vector<double> predicted = left_out_predictions(data, options);
+  std::vector<double> predicted = left_out_predictions(data, left_out_models(data, options));
   for (size_t gpu = 0; gpu < data.devices.size(); ++gpu) {
     for (size_t phase = 0; phase < kAttentionPhases; ++phase) {
       double error = 0, rows = 0;

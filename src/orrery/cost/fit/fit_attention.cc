@@ -173,14 +173,22 @@ AttentionModel fit_attention_law(const AttentionData& data, size_t leave_out,
   return AttentionModel(std::move(weights));
 }
 
-std::vector<double> left_out_predictions(const AttentionData& data, const AttentionFitOptions& options) {
+std::vector<AttentionModel> left_out_models(const AttentionData& data, const AttentionFitOptions& options) {
+  std::vector<AttentionModel> models;
+  for (size_t gpu = 0; gpu < data.devices.size(); ++gpu)
+    models.push_back(fit_attention_law(data, gpu, options));
+  return models;
+}
+
+std::vector<double> left_out_predictions(const AttentionData& data,
+                                         const std::vector<AttentionModel>& models) {
   std::vector<double> predicted(data.rows.size());
   for (size_t gpu = 0; gpu < data.devices.size(); ++gpu) {
-    AttentionModel model = fit_attention_law(data, gpu, options);
-    auto target = model.target(data.devices[gpu]);
-    for (size_t i = 0; i < data.rows.size(); ++i)
-      if (data.rows[i].gpu == gpu)
-        predicted[i] = model.price(data.rows[i].layer, data.rows[i].span, target).time.value();
+    auto target = models[gpu].target(data.devices[gpu]);
+    for (size_t i = 0; i < data.rows.size(); ++i) {
+      if (data.rows[i].gpu != gpu) continue;
+      predicted[i] = models[gpu].price(data.rows[i].layer, data.rows[i].span, target).time.value();
+    }
   }
   return predicted;
 }
@@ -197,13 +205,15 @@ std::array<std::array<std::array<double, 2>, kTimeClasses>, kAttentionPhases> at
       };
       for (size_t i = 0; i < data.rows.size(); ++i)
         if (inside(i)) ++count[data.rows[i].gpu];
-      std::vector<std::pair<double, double>> ratio;
+      // Which way an unseen GPU is off is not known: the band is as wide above as below.
+      std::vector<std::pair<double, double>> distance;
       for (size_t i = 0; i < data.rows.size(); ++i)
         if (inside(i))
-          ratio.emplace_back(data.rows[i].seconds / predicted[i],
-                             1. / static_cast<double>(count[data.rows[i].gpu]));
-      if (ratio.size() < 100) continue;
-      band[phase][cls] = {std::min(1., quantile(ratio, .05)), std::max(1., quantile(ratio, .95))};
+          distance.emplace_back(std::abs(std::log(data.rows[i].seconds / predicted[i])),
+                                1. / static_cast<double>(count[data.rows[i].gpu]));
+      if (distance.size() < 100) continue;
+      const double reach = std::exp(quantile(distance, .9));
+      band[phase][cls] = {1 / reach, reach};
     }
   }
   return band;
@@ -212,7 +222,7 @@ std::array<std::array<std::array<double, 2>, kTimeClasses>, kAttentionPhases> at
 AttentionModel fit_attention(const AttentionData& data, const AttentionFitOptions& options) {
   AttentionModel model = fit_attention_law(data, kNone, options);
   AttentionModel::Weights weights = model.weights();
-  weights.band = attention_band(data, left_out_predictions(data, options), kNone);
+  weights.band = attention_band(data, left_out_predictions(data, left_out_models(data, options)), kNone);
   return AttentionModel(std::move(weights));
 }
 

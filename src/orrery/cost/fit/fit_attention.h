@@ -36,10 +36,10 @@ AttentionData read_attention_data(const std::string& path);
 struct AttentionFitOptions {
   double prior_weight = .3;     // of the centres, against rows that weigh 1000 per GPU and phase
   size_t rows_per_cell = 2500;  // of a GPU and phase, drawn for the law's constants
-  int trees = 150, leaves = 24;
-  double learning_rate = .08;
+  int trees = 50, leaves = 24;
+  double learning_rate = .16;
   std::array<std::array<double, kNearnesses>, kAttentionPhases> share = {
-      {{1, .8, .25, 0, .1}, {1, .8, .5, .4, .1}}};
+      {{1, .8, .3, .1, .3}, {1, .8, .5, .4, .1}}};
   uint64_t seed = 1;
   int threads = 1;
 };
@@ -49,14 +49,17 @@ struct AttentionFitOptions {
 AttentionModel fit_attention_law(const AttentionData& data, size_t leave_out,
                                  const AttentionFitOptions& options);
 
-// Predictions for every row by a model that never saw the row's GPU, in the order of data.rows.
-std::vector<double> left_out_predictions(const AttentionData& data, const AttentionFitOptions& options);
+// For each device a model that never saw its rows.
+std::vector<AttentionModel> left_out_models(const AttentionData& data, const AttentionFitOptions& options);
+// Seconds for every row by the model that never saw the row's GPU, in the order of data.rows.
+std::vector<double> left_out_predictions(const AttentionData& data,
+                                         const std::vector<AttentionModel>& models);
 
-// All GPUs, with a band from `left_out_predictions`.
+// All GPUs, with a band from the models of GPUs left out.
 AttentionModel fit_attention(const AttentionData& data, const AttentionFitOptions& options);
 
-// 5 % and 95 % quantiles of measured / predicted per phase and predicted time class, each GPU with equal say;
-// `skip` is left out.
+// The 90 % quantile of |log(measured / predicted)| per phase and predicted time class, each GPU with equal
+// say; `skip` is left out.
 std::array<std::array<std::array<double, 2>, kTimeClasses>, kAttentionPhases> attention_band(
     const AttentionData& data, const std::vector<double>& predicted, size_t skip);
 
