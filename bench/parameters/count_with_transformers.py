@@ -25,6 +25,8 @@ def library_count(path):
     """All parameters, shared ones once, and the routing biases that the library keeps as buffers."""
     values = json.loads(path.read_text())
     values.pop("quantization_config", None)
+    if values["model_type"] == "kimi_k2":  # DeepSeek-V3's form under a name of its own
+        values["model_type"] = "deepseek_v3"
     config = transformers.AutoConfig.for_model(**values)
     model_class = getattr(transformers, values["architectures"][0])
     with torch.device("meta"):

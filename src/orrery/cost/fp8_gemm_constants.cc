@@ -47,7 +47,7 @@ const std::array<Fp8ConstantTraits, kFp8Constants>& fp8_constant_table() {
       {CacheEfficiency, "cache_efficiency", .85, .15, "ratio"},
       {CacheReach, "cache_reach", 64, .15, "bytes per clock of one multiprocessor"},
       {CacheOrder, "cache_order", 4, .2, "order"},
-      {OutsideRow, "outside_row", 1.0, 1.2, "ratio"},
+      {OutsideRow, "outside_row", 1.0, 2.0, "ratio"},
       // DRAM: share of the published read rate, what one multiprocessor can take, how it joins, the wait for
       // the first bytes;
       // weights are served by L2 as if so much of it were theirs, activations likewise, and how sharp the

@@ -15,11 +15,17 @@ constexpr double kQuantizeOrder = 2.5;  // latency, issue and traffic of the qua
 constexpr double kComputeOrder = 4;     // issue limits of one multiprocessor and the power limit of all
 constexpr double kActivationBytes = 2;  // before quantization
 constexpr double kResultBytes = 2;
+constexpr double kQueuedStage = .4;
 
 // Published L2 read rates in bytes per clock and multiprocessor, for GPUs without a figure of their own: A100
-// 35, H100 37, L40 14.5 (gpu-benches, gpu-l2-cache, as in their device files).
-constexpr double kCacheBytesPerClockHbm = 36;
-constexpr double kCacheBytesPerClockGddr = 14.5;
+// 35 and H100 37 (gpu-benches, as in their device files), L40 14.5 (the same), GB202 17.8 (8.7 TB/s on 188
+// multiprocessors: Chips and Cheese, "Blackwell: Nvidia's Massive GPU", 2025). For B200 none is known:
+// between H100's and the 64 that a multiprocessor's port can take.
+double usual_cache_rate(const hardware::Gpu& gpu, bool hbm) {
+  if (gpu.architecture == hardware::Architecture::Blackwell) return 48;
+  if (gpu.architecture == hardware::Architecture::BlackwellConsumer) return 17.8;
+  return hbm ? 36 : 14.5;
+}
 constexpr double kUsualMemoryShare = .92;  // published read rate over nominal: H100 .95, L40 .92, A100 .87
 constexpr double kUsualRateShare = .7;     // published FP8 rate over peak: H100 .70, B200 .76
 
@@ -37,10 +43,12 @@ double cold_share(double bytes, double capacity, double sharpness) {
 Fp8Parts price(const Fp8Product& p, const Fp8Device& g, const Fp8Constants& c, const Fp8Tile& tile) {
   Fp8Parts out;
   out.tile = tile;
-  const double experts = std::max(1.0, p.experts);
-  const double rows = std::max(1.0, p.m / experts);  // of one expert
+  // Experts that random routing gives a row; the others' weights are not read.
+  const double experts = p.experts > 1 ? std::max(1.0, p.experts * -std::expm1(-p.m / p.experts)) : 1;
+  const double rows = std::max(1.0, p.m / experts);  // of one expert that has any
+  const double activation_bytes = g.quantized_activations ? p.activation_bytes : kActivationBytes;
   const double weights = experts * p.n * p.k * p.weight_bytes;
-  const double activations = p.m * p.k * p.activation_bytes;
+  const double activations = p.m * p.k * activation_bytes;
   const double results = p.m * p.n * kResultBytes;
   const double bandwidth = g.memory_bandwidth * c[MemoryEfficiency];
 
@@ -60,7 +68,8 @@ Fp8Parts price(const Fp8Product& p, const Fp8Device& g, const Fp8Constants& c, c
   // Tiles; a cluster's thread blocks come together.
   const double per_expert = std::ceil(std::ceil(rows / tile.rows) / tile.cluster_rows) * tile.cluster_rows;
   const double tile_rows = experts * per_expert;
-  const double tile_columns = std::ceil(p.n / tile.columns);
+  const double tile_columns =
+      std::ceil(std::ceil(p.n / tile.columns) / tile.cluster_columns) * tile.cluster_columns;
   out.tiles = tile_rows * tile_columns;
   out.waves = out.tiles / g.multiprocessors;
   const double whole = std::floor(out.waves);
@@ -72,7 +81,9 @@ Fp8Parts price(const Fp8Product& p, const Fp8Device& g, const Fp8Constants& c, c
   const double area = static_cast<double>(tile.rows) * tile.columns;
   const double products =
       depth * 2 * area / (flops_per_clock * tile.matrix_share * c[MatrixEfficiency]) / g.clock;
-  const double latency = depth / tile.depth * c[StageLatency] / g.clock;
+  // Blackwell's products of successive stages queue up in the matrix unit; elsewhere warps wait for each.
+  const double wait = g.kernels == Fp8Kernels::Sm100 ? kQueuedStage : 1;
+  const double latency = depth / tile.depth * wait * c[StageLatency] / g.clock;
   out.matrix = join(products, latency, c[StageOrder]);
   const double stores = area / (8.0 * tile.threads);
   out.epilogue = ((tile.overlapped ? c[TileResident] : c[TileFresh]) +
@@ -90,7 +101,7 @@ Fp8Parts price(const Fp8Product& p, const Fp8Device& g, const Fp8Constants& c, c
   const bool shared = tile.cluster_rows > 1 && tile.rows >= 64;
   const double outside = tile.bulk_copies && tile.rows >= 128 ? tile_rows * tile.rows - p.m : 0;
   const double row_reads = tile_rows * tile.rows - outside + c[OutsideRow] * outside;
-  out.cache_bytes = depth * (p.activation_bytes * tile_columns * row_reads +
+  out.cache_bytes = depth * (activation_bytes * tile_columns * row_reads / tile.cluster_columns +
                              p.weight_bytes * out.tiles * tile.columns / (shared ? tile.cluster_rows : 1)) +
                     results;
   const double busy = std::min(out.tiles, g.multiprocessors);
@@ -116,7 +127,7 @@ Fp8Parts price(const Fp8Product& p, const Fp8Device& g, const Fp8Constants& c, c
       g.multiprocessors);
   const double wave_columns = std::min(tile_columns, std::max(1.0, g.multiprocessors / wave_rows));
   const double strips =
-      (wave_rows * tile.rows * p.activation_bytes + wave_columns * tile.columns * p.weight_bytes) * depth;
+      (wave_rows * tile.rows * activation_bytes + wave_columns * tile.columns * p.weight_bytes) * depth;
   out.memory_bytes =
       weights * out.weights_cold + activations * cold_share(activations, part, c[Sharpness]) +
       results * cold_share(results + weights, part, c[Sharpness]) +
@@ -153,14 +164,15 @@ Fp8Device fp8_device(const hardware::Device& device, DataType type) {
   g.clock = gpu->boost_clock.value();
   g.matrix_clock = gpu->tensor_clock.value() > 0 ? gpu->tensor_clock.value() : g.clock;
   using enum hardware::Architecture;
-  const bool small_registers = gpu->architecture == Ada || gpu->architecture == BlackwellConsumer ||
-                               (gpu->compute_capability > 8.05 && gpu->compute_capability < 8.95);
-  g.threads = small_registers ? 1536 : 2048;
+  const bool fewer = gpu->architecture == Ada || gpu->architecture == BlackwellConsumer ||
+                     (gpu->compute_capability > 8.05 && gpu->compute_capability < 8.95);
+  g.threads = fewer ? 1536 : 2048;
   const auto figure = [&](const auto& table, DataType t) { return table[static_cast<size_t>(t)].value(); };
-  DataType arithmetic = type;
-  if (figure(gpu->peak, arithmetic) <= 0) arithmetic = DataType::FP8;
+  DataType arithmetic = type == DataType::NVFP4 ? type : DataType::FP8;
   if (figure(gpu->peak, arithmetic) <= 0) {
+    // Weights are widened and multiplied in 16 bits, by a library of which no row was measured.
     g.quantized_activations = false;
+    g.kernels = Fp8Kernels::Unknown;
     arithmetic = figure(gpu->peak, DataType::BF16) > 0   ? DataType::BF16
                  : figure(gpu->peak, DataType::FP16) > 0 ? DataType::FP16
                                                          : DataType::FP32;
@@ -178,22 +190,23 @@ Fp8Device fp8_device(const hardware::Device& device, DataType type) {
                                                         : kUsualMemoryShare * g.memory_peak;
   g.cache = std::max(1.0, gpu->l2.value());
   const bool hbm = device.memory_type.find("HBM") != std::string::npos;
-  g.cache_bandwidth =
-      gpu->achievable.l2_bandwidth.value() > 0
-          ? gpu->achievable.l2_bandwidth.value()
-          : (hbm ? kCacheBytesPerClockHbm : kCacheBytesPerClockGddr) * g.clock * g.multiprocessors;
+  g.cache_bandwidth = gpu->achievable.l2_bandwidth.value() > 0
+                          ? gpu->achievable.l2_bandwidth.value()
+                          : usual_cache_rate(*gpu, hbm) * g.clock * g.multiprocessors;
   return g;
 }
 
 Fp8Parts fp8_gemm_law(const Fp8Product& product, const Fp8Device& device, const Fp8Constants& constants) {
-  const double rows = std::max(1.0, product.m / std::max(1.0, product.experts));
+  const Fp8Use use = product.experts > 1        ? Fp8Use::Grouped
+                     : product.weight_bytes < 1 ? Fp8Use::Nvfp4
+                                                : Fp8Use::Dense;
   if (device.kernels != Fp8Kernels::Unknown) {
-    return price(product, device, constants, fp8_tile(device.kernels, rows, product.n, product.k));
+    return price(product, device, constants, fp8_tile(device.kernels, use, product.m, product.n, product.k));
   }
   Fp8Parts best;
   for (int choice = 0; choice < kUnknownTiles; ++choice) {
-    const Fp8Parts parts =
-        price(product, device, constants, fp8_tile(device.kernels, rows, product.n, product.k, choice));
+    const Fp8Parts parts = price(product, device, constants,
+                                 fp8_tile(device.kernels, use, product.m, product.n, product.k, choice));
     if (choice == 0 || parts.time < best.time) best = parts;
   }
   return best;

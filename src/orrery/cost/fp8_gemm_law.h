@@ -27,7 +27,8 @@ namespace orrery::cost {
 // What the law needs of a GPU; made once per device.
 struct Fp8Device {
   Fp8Kernels kernels = Fp8Kernels::Unknown;
-  double multiprocessors = 1, clock = 1, threads = 2048;
+  double multiprocessors = 1, clock = 1;
+  double threads = 2048;    // resident on one multiprocessor
   double peak = 1;          // dense FLOP/s as quoted
   double matrix_clock = 1;  // at which it is quoted
   double sustained = 1;     // FLOP/s, published for this type or scaled from 16 bits

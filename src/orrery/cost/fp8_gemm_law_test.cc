@@ -57,7 +57,7 @@ TEST(Fp8TileRules, follow_the_published_dispatch) {
            Case{Fp8Kernels::Sm120, 257, 4096, 1024, 128, 128, 128},
            Case{Fp8Kernels::Sm100, 257, 4096, 1024, 128, 128, 128},
        }) {
-    const Fp8Tile tile = fp8_tile(c.kernels, c.m, c.n, c.k);
+    const Fp8Tile tile = fp8_tile(c.kernels, Fp8Use::Dense, c.m, c.n, c.k);
     EXPECT_EQ(tile.rows, c.rows) << name(c.kernels) << " m " << c.m << " n " << c.n;
     EXPECT_EQ(tile.columns, c.columns) << name(c.kernels) << " m " << c.m << " n " << c.n;
     EXPECT_EQ(tile.depth, c.depth) << name(c.kernels) << " m " << c.m << " n " << c.n;

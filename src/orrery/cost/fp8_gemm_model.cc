@@ -11,16 +11,30 @@ namespace {
 
 constexpr double kManyRows = 256;  // above, the block-scaled kernels are bound by arithmetic
 constexpr std::array<double, 2> kUnknownHost = {
-    -.6, 1.4};                   // host times of the measured libraries lie this far apart
+    -.6, 1.4};  // host times of the measured libraries lie this far apart
+// Half widths of bands where nothing was measured: experts (uneven loads, tiles of their own), NVFP4 (any
+// row).
+constexpr double kGrouped = .25;
+constexpr double kNvfp4 = .3;
 constexpr double kBand = 1.645;  // standard deviations on either side of a 90 % band
 
-// What the constants of a GPU that was not measured may differ by (standard deviation of the logarithm): a
-// GPU with the same kernels, and any other, whose kernels can only be slower than the law's idea of them.
+// What a GPU that was not measured may differ by (standard deviation of the logarithm of each part), and how
+// much further up than down the band reaches. Kernels that hold their operands by bulk copies behave as they
+// are written; older ones, whose compilation may spill registers and whose epilogue stands alone, can only be
+// slower than the law's idea of them. The last two rows were chosen by leaving each measured GPU out.
 struct Spread {
-  double law, launch, quantization, epilogue, rate, cache, memory, quirks;
+  double law, launch, quantization, epilogue, rate, cache, memory, upward;
 };
-constexpr Spread kSameKernels = {.05, .08, .10, .10, .06, .10, .06, 0};
-constexpr Spread kOtherKernels = {.05, .12, .20, .35, .10, .15, .08, .15};
+constexpr Spread kSameChip = {.03, .04, .04, .04, .05, .04, .05, 1};
+constexpr Spread kSameKernels = {.05, .06, .08, .08, .06, .08, .06, 1};
+constexpr Spread kBulkCopies = {.07, .10, .15, .18, .06, .06, .08, 1};
+constexpr Spread kOldKernels = {.10, .10, .15, .60, .08, .10, .08, 1.4};
+
+const Spread& spread_for(Fp8Nearness nearness, const Fp8Parts& parts) {
+  if (nearness == Fp8Nearness::Chip) return kSameChip;
+  if (nearness == Fp8Nearness::Other) return parts.tile.bulk_copies ? kBulkCopies : kOldKernels;
+  return kSameKernels;
+}
 
 double square(double x) {
   return x * x;
@@ -37,6 +51,13 @@ double spread_of(const Fp8Parts& p, const Spread& s) {
                    square(s.quantization * p.quantization * share) + square(s.epilogue * epilogue) +
                    square(s.rate * matrix) + square(s.cache * std::min(1.0, p.cache * share)) +
                    square(s.memory * std::min(1.0, p.memory * share)));
+}
+
+nlohmann::ordered_json to_json_object(const Fp8Constants& constants) {
+  nlohmann::ordered_json object;
+  for (size_t i = 0; i < kFp8Constants; ++i)
+    object[std::string(fp8_constant_table()[i].name)] = constants.value[i];
+  return object;
 }
 
 DataType value_type(DataType type) {
@@ -92,16 +113,25 @@ size_t fp8_time_class(double seconds) {
 Fp8GemmModel::Target Fp8GemmModel::target(const hardware::Device& device) const {
   Target target{
       fp8_device(device, DataType::FP8), fp8_device(device, DataType::NVFP4), Fp8Nearness::Other, {}};
+  const auto alike = [](double a, double b) { return std::abs(a - b) <= .05 * std::max(a, b); };
   for (size_t i = 0; i < weights_.residuals.size(); ++i) {
-    if (weights_.residuals[i].gpu == device.name) {
-      target.nearness = Fp8Nearness::Same;
-      target.source = i;
-    } else if (target.nearness == Fp8Nearness::Other && weights_.residuals[i].kernels == target.fp8.kernels) {
-      target.nearness = Fp8Nearness::Kernels;
+    const Residual& r = weights_.residuals[i];
+    if (r.kernels != target.fp8.kernels) continue;
+    const Fp8Nearness nearness =
+        r.gpu == device.name ? Fp8Nearness::Same
+        : alike(r.multiprocessors, target.fp8.multiprocessors) && alike(r.cache, target.fp8.cache)
+            ? Fp8Nearness::Chip
+            : Fp8Nearness::Kernels;
+    if (nearness < target.nearness) {
+      target.nearness = nearness;
       target.source = i;
     }
   }
   return target;
+}
+
+const Fp8Constants& Fp8GemmModel::constants(const Target& target) const {
+  return target.source ? weights_.residuals[*target.source].constants : weights_.constants;
 }
 
 Fp8Price Fp8GemmModel::analytic(const Fp8Product& product, DataType type, const Target& target) const {
@@ -109,14 +139,13 @@ Fp8Price Fp8GemmModel::analytic(const Fp8Product& product, DataType type, const 
   sized.weight_bytes = sized.activation_bytes = bytes_per_element(type);
   Fp8Price price;
   if (type != DataType::FP8Block) {
-    price.parts =
-        fp8_gemm_law(sized, type == DataType::NVFP4 ? target.nvfp4 : target.fp8, weights_.constants);
+    price.parts = fp8_gemm_law(sized, type == DataType::NVFP4 ? target.nvfp4 : target.fp8, constants(target));
     return price;
   }
   // The libraries of block scales do not show what rows outside the matrix cost the CUTLASS kernel.
-  Fp8Constants constants = weights_.constants;
-  constants[Fp8Constant::OutsideRow] = std::min(1.0, constants[Fp8Constant::OutsideRow]);
-  price.parts = fp8_gemm_law(sized, target.fp8, constants);
+  Fp8Constants block = constants(target);
+  block[Fp8Constant::OutsideRow] = std::min(1.0, block[Fp8Constant::OutsideRow]);
+  price.parts = fp8_gemm_law(sized, target.fp8, block);
   return price;
 }
 
@@ -127,38 +156,29 @@ void Fp8GemmModel::finish(const Fp8Product& product, DataType type, const Target
   const double share = target.source ? weights_.share[nearness] : 0;
   double time = parts.time;
   std::array<double, 2> band{};
+  const Spread& spread = spread_for(target.nearness, parts);
+  const double around = kBand * spread_of(parts, spread);
   if (type == DataType::FP8) {
     time = std::max(parts.floor, time * std::exp(share * residual));
-    const size_t size = fp8_time_class(time);
-    if (target.nearness == Fp8Nearness::Same && product.experts <= 1 &&
-        product.weights == WeightState::Cycled) {
-      band = weights_.residuals[*target.source].corrected[size];
-    } else {
-      const Spread& spread = target.nearness == Fp8Nearness::Other ? kOtherKernels : kSameKernels;
-      const double around = kBand * spread_of(parts, spread);
-      std::array<double, 2> scatter{-.1, .1};
-      if (target.source) {
-        const Residual& source = weights_.residuals[*target.source];
-        scatter = target.nearness == Fp8Nearness::Same ? source.corrected[size] : source.alone[size];
-      } else if (!weights_.residuals.empty()) {
-        scatter = {0, 0};
-        for (const Residual& r : weights_.residuals) {
-          scatter[0] = std::min(scatter[0], r.alone[size][0]);
-          scatter[1] = std::max(scatter[1], r.alone[size][1]);
-        }
-      }
-      const double experts =
-          product.experts > 1 ? .2 : 0;  // uneven loads, other tiles: nothing here measures them
-      band = {-std::sqrt(square(scatter[0]) + square(around) + square(experts)),
-              std::sqrt(square(scatter[1]) + square(around) + square(experts)) + kBand * spread.quirks};
+    if (target.source) {
+      // What the trees leave, and the part of the residual that is not taken.
+      const Residual& source = weights_.residuals[*target.source];
+      const size_t size = fp8_time_class(time);
+      for (size_t end = 0; end < 2; ++end)
+        band[end] = source.corrected[size][end] + (1 - share) * source.alone[size][end];
     }
+    // The rows had weights in L2 as a benchmark does, and one expert.
+    const bool as_measured = target.nearness == Fp8Nearness::Same && product.experts <= 1 &&
+                             product.weights == WeightState::Cycled;
+    const double grouped = product.experts > 1 ? kGrouped : 0;
+    const double unseen = as_measured ? 0 : std::sqrt(square(around) + square(grouped));
+    band = {-std::sqrt(square(band[0]) + square(unseen)),
+            std::sqrt(square(band[1]) + square(unseen * spread.upward))};
   } else if (type == DataType::FP8Block) {
     const Block& block =
         weights_
             .block[static_cast<size_t>(block_library(target.fp8.kernels, product.m, product.n, product.k))];
     time = std::max(parts.floor, time * block.factor[product.m <= kManyRows ? 0 : 1]);
-    const double around =
-        kBand * spread_of(parts, target.nearness == Fp8Nearness::Other ? kOtherKernels : kSameKernels);
     const double unseen = target.nearness == Fp8Nearness::Same ? 0 : around;
     band = {-std::sqrt(square(block.band[0]) + square(unseen)),
             std::sqrt(square(block.band[1]) + square(unseen))};
@@ -168,10 +188,8 @@ void Fp8GemmModel::finish(const Fp8Product& product, DataType type, const Target
       time = most * std::pow(std::pow(time / most, 4) + std::pow(block.host / most, 4), .25);
     }
   } else {
-    // No NVFP4 row was measured anywhere.
-    const double around = kBand * spread_of(parts, kOtherKernels);
-    band = {-std::sqrt(square(around) + square(.25)),
-            std::sqrt(square(around) + square(.25)) + kBand * kOtherKernels.quirks};
+    const double unseen = std::sqrt(square(around) + square(kNvfp4));
+    band = {-unseen, unseen * spread.upward};
   }
   price->time = Seconds(time);
   price->low = std::max(std::exp(band[0]), parts.floor / time);
@@ -223,9 +241,7 @@ std::string Fp8GemmModel::to_json() const {
   json["format"] = "orrery-fp8-gemm";
   json["version"] = 1;
   json["trained_on"] = weights_.trained_on;
-  for (size_t i = 0; i < kFp8Constants; ++i) {
-    json["constants"][std::string(fp8_constant_table()[i].name)] = weights_.constants.value[i];
-  }
+  json["constants"] = to_json_object(weights_.constants);
   json["share"] = weights_.share;
   for (size_t i = 0; i < kBlockLibraries; ++i) {
     const Block& block = weights_.block[i];
@@ -236,6 +252,9 @@ std::string Fp8GemmModel::to_json() const {
   for (const Residual& r : weights_.residuals) {
     json["residuals"].push_back({{"gpu", r.gpu},
                                  {"kernels", std::string(name(r.kernels))},
+                                 {"multiprocessors", r.multiprocessors},
+                                 {"cache_bytes", r.cache},
+                                 {"constants", to_json_object(r.constants)},
                                  {"corrected", r.corrected},
                                  {"alone", r.alone},
                                  {"trees", r.trees.to_text()}});
@@ -253,11 +272,16 @@ Fp8GemmModel Fp8GemmModel::from_json(std::string text, const std::string& file) 
     const nlohmann::json json = nlohmann::json::parse(text);
     if (json.at("format") != "orrery-fp8-gemm" || json.at("version") != 1) fail("another format or version");
     weights.trained_on = json.at("trained_on");
-    for (size_t i = 0; i < kFp8Constants; ++i) {
-      const double value = json.at("constants").at(std::string(fp8_constant_table()[i].name));
-      if (!(value > 0) || !std::isfinite(value)) fail("a constant that is not above 0");
-      weights.constants.value[i] = value;
-    }
+    const auto constants_of = [&](const nlohmann::json& object) {
+      Fp8Constants constants;
+      for (size_t i = 0; i < kFp8Constants; ++i) {
+        constants.value[i] = object.at(std::string(fp8_constant_table()[i].name));
+        if (!(constants.value[i] > 0) || !std::isfinite(constants.value[i]))
+          fail("a constant that is not above 0");
+      }
+      return constants;
+    };
+    weights.constants = constants_of(json.at("constants"));
     weights.share = json.at("share");
     for (size_t i = 0; i < kBlockLibraries; ++i) {
       const nlohmann::json& block = json.at("block").at(std::string(name(static_cast<BlockLibrary>(i))));
@@ -270,6 +294,9 @@ Fp8GemmModel Fp8GemmModel::from_json(std::string text, const std::string& file) 
            {Fp8Kernels::Sm89, Fp8Kernels::Sm90, Fp8Kernels::Sm100, Fp8Kernels::Sm120}) {
         if (r.at("kernels") == name(kernels)) residual.kernels = kernels;
       }
+      residual.multiprocessors = r.at("multiprocessors");
+      residual.cache = r.at("cache_bytes");
+      residual.constants = constants_of(r.at("constants"));
       residual.corrected = r.at("corrected");
       residual.alone = r.at("alone");
       residual.trees = learn::BoostedTrees::from_text(r.at("trees").get<std::string>());

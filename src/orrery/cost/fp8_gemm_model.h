@@ -3,9 +3,11 @@
 // per block of weights, NVFP4, grouped products of experts, and FP8 weights on GPUs without FP8 units; for
 // those nothing, or little, was measured, and the band says so.
 //
-// The residual is a sum of small trees per measured GPU over sizes and ratios of the law's own parts. A GPU
-// that was measured takes its own in full, one with the same kernels a share, any other none: its rows would
-// carry another kernel's quirks.
+// Constants and residual are fitted for each measured GPU; the residual is a sum of small trees over sizes
+// and ratios of the law's own parts. A GPU that was measured takes its own in full; one with the same kernels
+// takes the constants and a share of the residual, a larger one where the chip is the same but for its
+// memory; any other takes constants fitted to all measured GPUs at once and no residual: it would carry
+// another kernel's quirks.
 //
 // FP8 with block scales runs three libraries on Hopper and Triton on Ada, each launched from the host at a
 // cost of 60 to 330 us a call, which hides the GPU's time of small products; within a captured graph there is
@@ -30,9 +32,10 @@ namespace orrery::cost {
 inline constexpr size_t kFp8Features = 12;
 std::array<float, kFp8Features> fp8_features(const Fp8Product& product, const Fp8Parts& parts);
 
-// How near a target is to the measured GPUs.
-enum class Fp8Nearness : size_t { Same, Kernels, Other };
-inline constexpr size_t kFp8Nearnesses = 3;
+// How near a target is to the measured GPUs: itself, the same chip (multiprocessors and L2), the same
+// kernels, neither.
+enum class Fp8Nearness : size_t { Same, Chip, Kernels, Other };
+inline constexpr size_t kFp8Nearnesses = 4;
 
 // Libraries of FP8 products with block scales.
 enum class BlockLibrary : size_t { FlashInfer, DeepGemm, Cutlass, Triton };
@@ -60,6 +63,8 @@ class Fp8GemmModel {
   struct Residual {
     std::string gpu;  // catalogue name
     Fp8Kernels kernels = Fp8Kernels::Unknown;
+    double multiprocessors = 0, cache = 0;  // of that GPU; bytes
+    Fp8Constants constants;                 // fitted to its rows alone
     learn::BoostedTrees trees;
     // Logarithms of the band's ends around the corrected law, and around the law alone, by time class.
     std::array<std::array<double, 2>, kFp8TimeClasses> corrected{}, alone{};
@@ -73,9 +78,9 @@ class Fp8GemmModel {
   };
   // What the weights hold. Without a fit: the constants' centres.
   struct Weights {
-    Fp8Constants constants = central_fp8_constants();
+    Fp8Constants constants = central_fp8_constants();  // fitted to all measured GPUs at once
     std::vector<Residual> residuals;
-    std::array<double, kFp8Nearnesses> share{1, .6, 0};
+    std::array<double, kFp8Nearnesses> share{1, .85, .6, 0};
     std::array<Block, kBlockLibraries> block{};
     std::string trained_on;  // one line: rows and GPUs
   };
@@ -103,6 +108,7 @@ class Fp8GemmModel {
              std::span<Fp8Price> out) const;
 
  private:
+  const Fp8Constants& constants(const Target& target) const;
   Fp8Price analytic(const Fp8Product& product, DataType type, const Target& target) const;
   void finish(const Fp8Product& product, DataType type, const Target& target, Launch launch, double residual,
               Fp8Price* price) const;

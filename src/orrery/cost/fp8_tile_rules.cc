@@ -48,19 +48,21 @@ Fp8Tile hopper(double m, double n) {
           .bulk_copies = true};
 }
 
-// Tiles of a pair of multiprocessors, divided over the two.
+// Tiles of a pair of multiprocessors, divided over the two; each loads its half of the operand that both
+// need.
 Fp8Tile blackwell(double m, double k) {
-  if (m <= 16) return {.rows = 32, .columns = 64, .depth = 128, .overlapped = true, .bulk_copies = true};
+  Fp8Tile tile{.overlapped = true, .bulk_copies = true};
   if (m <= 64) {
-    if (m == 64 && k < 4096)
-      return {.rows = 64, .columns = 64, .depth = 128, .overlapped = true, .bulk_copies = true};
-    return {.rows = 64, .columns = 64, .depth = 256, .overlapped = true, .bulk_copies = true};
+    tile.columns = 64;
+    tile.rows = m <= 16 ? 32 : 64;
+    if (m == 64 && k < 4096) return tile;
+    tile.cluster_columns = 4;
+    tile.depth = m <= 16 ? 128 : 256;
+    return tile;
   }
-  if (m <= 256)
-    return {
-        .rows = 64, .columns = 128, .depth = 128, .cluster_rows = 2, .overlapped = true, .bulk_copies = true};
-  return {
-      .rows = 128, .columns = 128, .depth = 128, .cluster_rows = 2, .overlapped = true, .bulk_copies = true};
+  tile.cluster_rows = 2;
+  if (m <= 256) return tile.rows = 64, tile;
+  return tile.cluster_columns = 2, tile;
 }
 
 Fp8Tile workstation(double m) {
@@ -68,6 +70,30 @@ Fp8Tile workstation(double m) {
   if (m <= 32) return {.rows = 32, .columns = 64, .depth = 128, .overlapped = true, .bulk_copies = true};
   if (m <= 256) return {.rows = 64, .columns = 64, .depth = 128, .overlapped = true, .bulk_copies = true};
   return {.rows = 128, .columns = 128, .depth = 128, .threads = 256, .bulk_copies = true};
+}
+
+// Rows of all experts decide; the tiles of few rows are of the transposed product.
+Fp8Tile hopper_experts(double m, double n, double k) {
+  Fp8Tile tile{.overlapped = true, .bulk_copies = true};
+  if (m <= 64) return tile.rows = 16, tile.columns = 128, tile.depth = m <= 4 ? 128 : 256, tile;
+  if (n >= 8192) return tile.rows = 64, tile.columns = 128, tile.depth = 256, tile;
+  if (k >= 8192) return tile;
+  return tile.rows = 64, tile.columns = 256, tile;
+}
+
+Fp8Tile blackwell_experts(double m, double n) {
+  Fp8Tile tile{.overlapped = true, .bulk_copies = true};
+  if (m <= 64) return tile.rows = 16, tile.columns = 128, tile;
+  return tile.rows = n >= 8192 ? 64 : 128, tile.columns = 256, tile;
+}
+
+Fp8Tile nvfp4(Fp8Kernels kernels, double m) {
+  if (kernels == Fp8Kernels::Sm120) return {.threads = 256, .bulk_copies = true};
+  Fp8Tile tile{.depth = 256, .overlapped = true, .bulk_copies = true};
+  if (m <= 16) return tile;
+  tile.cluster_rows = 2;
+  if (m > 256) tile.columns = 256;
+  return tile;
 }
 
 }  // namespace
@@ -99,7 +125,10 @@ Fp8Kernels fp8_kernels(const hardware::Gpu& gpu) {
   }
 }
 
-Fp8Tile fp8_tile(Fp8Kernels kernels, double m, double n, double k, int choice) {
+Fp8Tile fp8_tile(Fp8Kernels kernels, Fp8Use use, double m, double n, double k, int choice) {
+  if (use == Fp8Use::Nvfp4 && kernels != Fp8Kernels::Unknown) return nvfp4(kernels, m);
+  if (use == Fp8Use::Grouped && kernels == Fp8Kernels::Sm90) return hopper_experts(m, n, k);
+  if (use == Fp8Use::Grouped && kernels == Fp8Kernels::Sm100) return blackwell_experts(m, n);
   switch (kernels) {
     case Fp8Kernels::Sm89:
       return ada(m, n);

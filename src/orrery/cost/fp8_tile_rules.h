@@ -1,7 +1,8 @@
 // Which tile an FP8 matrix product runs with: the dispatch rules of vLLM's CUTLASS kernels, restated as facts
 // (vLLM project, csrc/quantization/w8a8/cutlass, files scaled_mm_c2x_sm89_fp8_dispatch,
-// scaled_mm_sm90_fp8_dispatch, scaled_mm_sm100_fp8_dispatch, scaled_mm_sm120_fp8_dispatch; read in 2026). The
-// rules depend on m, and on some parts on n or k; none splits k over thread blocks.
+// scaled_mm_sm90_fp8_dispatch, scaled_mm_sm100_fp8_dispatch, scaled_mm_sm120_fp8_dispatch, and of experts
+// moe/grouped_mm_c3x_sm90 and _sm100; read in 2026). The rules depend on m, and on some parts on n or k; none
+// splits k over thread blocks.
 //
 // Up to 64 rows the Hopper and Blackwell kernels compute the transposed product, so that the matrix unit's
 // long side lies along n; tiles here are always given as rows (of m) × columns (of n).
@@ -28,6 +29,7 @@ Fp8Kernels fp8_kernels(const hardware::Gpu& gpu);
 
 struct Fp8Tile {
   int rows = 128, columns = 128, depth = 128;  // of m, of n; k of one pipeline stage
+  int cluster_columns = 1;                     // thread blocks along n that share their rows' operand
   int cluster_rows = 1;                        // thread blocks along m that share their columns' operand
   int threads = 128;                           // that hold the accumulators of one tile
   bool overlapped = false;                     // the epilogue of one tile runs beside the products of another
@@ -36,8 +38,13 @@ struct Fp8Tile {
   double matrix_share = 1;  // of the multiprocessor's matrix units that the tile's warps reach
 };
 
-// m, n, k >= 1. For Unknown: the `choice`-th candidate, choice < kUnknownTiles.
-Fp8Tile fp8_tile(Fp8Kernels kernels, double m, double n, double k, int choice = 0);
+// What is multiplied: one product; products of several experts in one launch; NVFP4 (csrc/quantization/fp4,
+// nvfp4_scaled_mm_kernels and its sm120 sibling), which only Blackwell multiplies.
+enum class Fp8Use : uint8_t { Dense, Grouped, Nvfp4 };
+
+// m, n, k >= 1; grouped: m is the rows of all experts. For Unknown: the `choice`-th candidate, choice <
+// kUnknownTiles.
+Fp8Tile fp8_tile(Fp8Kernels kernels, Fp8Use use, double m, double n, double k, int choice = 0);
 inline constexpr int kUnknownTiles = 4;
 
 }  // namespace orrery::cost

@@ -18,13 +18,28 @@ std::string device_at(size_t index) {
   return fmt::format("/devices/{}", index);
 }
 
-std::string canvas(const char* chart, const std::string& label, const std::string& more = {},
-                   const char* shape = "") {
+// Devices whose operators, curves and timelines have tables: a page of forty GPUs would be nothing but these.
+constexpr size_t kMostDetailed = 16;
+size_t detailed(const ShownJson& report) {
+  return std::min(kMostDetailed, report.size("/devices"));
+}
+std::string of_the_first(const ShownJson& report) {
+  if (report.size("/devices") <= kMostDetailed) return {};
+  return fmt::format(" (the first {} GPUs; the JSON has all)", kMostDetailed);
+}
+
+// `bars`: of a chart that has one a device, which decides its height; 0 for others, whose height `shape`
+// decides.
+std::string canvas(const char* chart, const std::string& label, const std::string& more, const char* shape,
+                   size_t bars = 0) {
+  constexpr size_t kBarPixels = 34, kAxisAndLegendPixels = 92;
+  std::string height =
+      bars ? fmt::format(" style=\"height:{}px\"", bars * kBarPixels + kAxisAndLegendPixels) : std::string();
   return fmt::format(
-      "<div class=\"chart {}\"><canvas data-chart=\"{}\" {} role=\"img\" aria-label=\"{}; the numbers stand "
-      "in the table "
+      "<div class=\"chart {}\"{}><canvas data-chart=\"{}\" {} role=\"img\" aria-label=\"{}; the numbers "
+      "stand in the table "
       "below\"></canvas></div>\n",
-      shape, chart, more, escape(label));
+      shape, height, chart, more, escape(label));
 }
 
 // Open where scripts do not run; report.js folds it.
@@ -140,14 +155,14 @@ std::string memory_section(const ShownJson& report) {
   return section(
       "memory", "What fills the memory",
       "<p>Memory of one device by component, against what the engine may use of it (the tick).</p>\n" +
-          canvas("memory", "Memory by component and device", "", "bars") +
+          canvas("memory", "Memory by component and device", "", "bars", report.size("/devices")) +
           numbers("Memory in numbers, with the longest context", table(head, rows)));
 }
 
 std::string roofline_section(const ShownJson& report) {
   constexpr size_t kMostRows = 12;  // of a phase: beyond, nobody reads; the JSON has all
   std::string tables;
-  for (size_t d = 0; d < report.size("/devices"); ++d) {
+  for (size_t d = 0; d < detailed(report); ++d) {
     for (const char* phase : phases_of(report)) {
       std::string list = device_at(d) + "/" + phase + "/operators";
       std::string rows;
@@ -178,7 +193,7 @@ std::string roofline_section(const ShownJson& report) {
                  "arithmetic; the dashed roof is what microbenchmarks reached.</p>\n" +
                      device_choice(report, "roofline-device") +
                      canvas("roofline", "Operators on the roofline", "", "tall") +
-                     numbers("Operators in numbers", tables));
+                     numbers("Operators in numbers" + of_the_first(report), tables));
 }
 
 std::string classes_section(const ShownJson& report) {
@@ -190,11 +205,13 @@ std::string classes_section(const ShownJson& report) {
     std::string list = std::string("/") + phase + "/classes";
     std::vector<std::string> classes = names_of(report, list, "name");
     std::string head = first_column("GPU"), rows;
+    size_t bars = 0;
     for (const std::string& name : classes) head += column(escape(name), "ms");
     head += column("All", "ms");
     for (size_t d = 0; d < report.size("/devices"); ++d) {
       std::string at = device_at(d) + "/" + phase;
       if (!report.known(at)) continue;
+      ++bars;
       rows += "<tr>" + row_name(report.text(device_at(d) + "/label"));
       for (const std::string& name : classes) {
         std::string found = entry(report, at + "/classes", "name", name);
@@ -206,7 +223,7 @@ std::string classes_section(const ShownJson& report) {
     }
     body += fmt::format("<h3>{}</h3>\n", phase_title(phase)) +
             canvas("classes", std::string("Time by class of operators, ") + phase,
-                   fmt::format("data-phase=\"{}\"", phase), "bars") +
+                   fmt::format("data-phase=\"{}\"", phase), "bars", bars) +
             numbers(std::string(phase_title(phase)) + " in numbers", table(head, rows));
   }
   return section("classes", "Where the time goes", body);
@@ -220,7 +237,7 @@ std::string curves_section(const ShownJson& report) {
   for (const Curve& curve : {Curve{"over_batch", "batch", "Over batch", "sequences"},
                              {"over_context", "context_tokens", "Over context", "tokens"}}) {
     std::string rows;
-    for (size_t d = 0; d < report.size("/devices"); ++d) {
+    for (size_t d = 0; d < detailed(report); ++d) {
       std::string list = device_at(d) + "/" + curve.list;
       for (size_t i = 0; i < report.size(list); ++i) {
         std::string at = fmt::format("{}/{}", list, i);
@@ -237,7 +254,8 @@ std::string curves_section(const ShownJson& report) {
     body += fmt::format("<div><h3>{}</h3>\n", curve.title) +
             canvas("curve", std::string("Time of a decode step ") + curve.title,
                    fmt::format("data-curve=\"{}\" data-x=\"{}\"", curve.list, curve.x), "tall") +
-            numbers(std::string(curve.title) + " in numbers", table(head, rows)) + "</div>\n";
+            numbers(std::string(curve.title) + " in numbers" + of_the_first(report), table(head, rows)) +
+            "</div>\n";
   }
   if (body.empty()) return {};
   return section(
@@ -247,7 +265,7 @@ std::string curves_section(const ShownJson& report) {
 
 std::string timeline_section(const ShownJson& report, const std::string& timeline_file) {
   std::string tables;
-  for (size_t d = 0; d < report.size("/devices"); ++d) {
+  for (size_t d = 0; d < detailed(report); ++d) {
     for (const char* phase : phases_of(report)) {
       std::string at = device_at(d) + "/" + phase + "/layer_timeline", rows;
       for (size_t i = 0; i < report.size(at + "/events"); ++i) {
@@ -275,7 +293,7 @@ std::string timeline_section(const ShownJson& report, const std::string& timelin
                  "<p>A layer in the middle of the model." + beside + "</p>\n" +
                      device_choice(report, "timeline-device") +
                      "<div id=\"timelines\" class=\"js-only\"></div>\n" +
-                     numbers("The layer in numbers", tables));
+                     numbers("The layer in numbers" + of_the_first(report), tables));
 }
 
 }  // namespace orrery::report

@@ -14,6 +14,8 @@ schedule::LatencyReport sample_serving_report(const std::vector<std::string>& de
                                                   "h200-sxm-141gb", "h100-sxm5-80gb", "l40s", "rtx-4090",
                                                   "rtx-pro-6000-blackwell-server", "mi300x", "t4"});
 schedule::LatencyReport sample_training_report();
+// The serving report with names and notes that try to leave their place.
+schedule::LatencyReport hostile_report();
 // Kernels on Hopper and Ada, models on Ada; nothing on the other classes.
 LatencyValidation sample_validation();
 

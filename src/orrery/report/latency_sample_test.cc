@@ -233,6 +233,23 @@ schedule::LatencyReport sample_training_report() {
   return report;
 }
 
+schedule::LatencyReport hostile_report() {
+  schedule::LatencyReport report = sample_serving_report();
+  const std::string hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&<!--";
+  report.model = hostile + "averyveryverylongnamewithoutanyspaceinitthatwouldwidenapage";
+  report.command = hostile;
+  report.weights = hostile;
+  report.warnings = report.assumptions = report.sources = report.config.notes = {hostile};
+  for (DeviceAnswer& answer : report.devices) answer.notes = {hostile};
+  DeviceAnswer& first = report.devices[0];
+  first.device.title = hostile;
+  first.memory.rows[0].component = hostile;
+  first.decode->classes[0].name = hostile;
+  first.decode->operators[0].name = first.decode->operators[0].shape = hostile;
+  first.decode->layer.names[0] = first.decode->layer.lanes[0] = hostile;
+  return report;
+}
+
 LatencyValidation sample_validation() {
   LatencyValidation out;
   struct Kind {

@@ -130,8 +130,9 @@ TEST(LatencySample, is_written_where_asked) {
   const char* folder = std::getenv("ORRERY_SAMPLE_OUT");
   if (!folder) GTEST_SKIP() << "ORRERY_SAMPLE_OUT is not set";
   RunInfo run{Seconds(0.084), "host", "2025-01-31T12:00:00Z"};
-  for (const auto& [name, report] :
-       {std::pair{"serving", sample_serving_report()}, {"training", sample_training_report()}}) {
+  for (const auto& [name, report] : {std::pair{"serving", sample_serving_report()},
+                                     {"training", sample_training_report()},
+                                     {"hostile", hostile_report()}}) {
     std::string base = std::string(folder) + "/" + name;
     write_file(base + ".txt", latency_text(report, kPlain) + "\n" + memory_text(report, kPlain));
     write_file(base + ".json", latency_json(report, run));

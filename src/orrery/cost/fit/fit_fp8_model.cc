@@ -87,19 +87,25 @@ double median(std::vector<double> values, double otherwise) {
 void fit_block(const Fp8Measured& measured, std::span<const std::optional<Fp8Device>> devices,
                const std::function<bool(const std::string&, const Fp8Row&)>& keep,
                Fp8GemmModel::Weights* weights) {
-  Fp8Constants constants = weights->constants;
-  constants[Fp8Constant::OutsideRow] = std::min(1.0, constants[Fp8Constant::OutsideRow]);
   struct Call {
     double law, seconds;
     bool many;
   };
   std::array<std::vector<Call>, kBlockLibraries> calls;
+  // The constants that the model will price these GPUs with.
+  std::vector<Fp8Constants> constants(devices.size(), weights->constants);
+  for (size_t g = 0; g < devices.size(); ++g) {
+    for (const auto& residual : weights->residuals) {
+      if (devices[g] && residual.kernels == devices[g]->kernels) constants[g] = residual.constants;
+    }
+    constants[g][Fp8Constant::OutsideRow] = std::min(1.0, constants[g][Fp8Constant::OutsideRow]);
+  }
   for (const Fp8Row& row : measured.rows) {
     const auto g = static_cast<size_t>(row.gpu);
     if (!devices[g] || !keep(measured.gpus[g], row)) continue;
     const Fp8Product product{.m = row.m, .n = row.n, .k = row.k, .weights = WeightState::Cycled};
     calls[static_cast<size_t>(block_library(devices[g]->kernels, row.m, row.n, row.k))].push_back(
-        {fp8_gemm_law(product, *devices[g], constants).time, row.seconds, row.m > 256});
+        {fp8_gemm_law(product, *devices[g], constants[g]).time, row.seconds, row.m > 256});
   }
   for (size_t l = 0; l < kBlockLibraries; ++l) {
     Fp8GemmModel::Block& block = weights->block[l];
@@ -169,8 +175,20 @@ Fp8GemmModel fit_fp8_model(const Fp8Measured& fp8, const Fp8Measured& block,
   for (size_t g = 0; g < fp8.gpus.size(); ++g) {
     if (!any[g]) continue;
     weights.trained_on += ' ' + fp8.gpus[g];
-    const GpuRows of = rows_of(fp8, static_cast<int>(g), facts[g], weights.constants, keep);
-    Fp8GemmModel::Residual residual{devices[g].name, facts[g].kernels, fit_trees(of, -1, options), {}, {}};
+    std::vector<const Fp8Device*> alone(facts.size(), nullptr);
+    alone[g] = &facts[g];
+    Fp8FitOptions own = options.law;
+    own.prior_weight = options.own_prior_weight;
+    const Fp8Constants constants = fit_fp8_constants(rows, alone, own).constants;
+    const GpuRows of = rows_of(fp8, static_cast<int>(g), facts[g], constants, keep);
+    Fp8GemmModel::Residual residual{devices[g].name,
+                                    facts[g].kernels,
+                                    facts[g].multiprocessors,
+                                    facts[g].cache,
+                                    constants,
+                                    fit_trees(of, -1, options),
+                                    {},
+                                    {}};
     std::vector<double> law;
     for (const Fp8Parts& parts : of.parts) law.push_back(parts.time);
     residual.corrected = residual.alone = quantiles(law, of.residual);

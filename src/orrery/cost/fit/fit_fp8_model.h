@@ -15,7 +15,8 @@ inline constexpr int kFp8Folds = 4;
 int fp8_fold(double n, double k);
 
 struct Fp8ModelOptions {
-  Fp8FitOptions law = {};
+  Fp8FitOptions law = {};       // to all GPUs at once
+  double own_prior_weight = 4;  // of a GPU's own constants: its rows decide more
   int trees = 300, leaves = 24;
   bool bands = true;  // false: no folds are fitted, and the bands stay those of the law alone
   int threads = 1;

@@ -28,6 +28,10 @@ std::span<const Family> vision_families();  // ViT, CLIP
 // many), head_dim (absent: hidden / heads, which must divide). `head_dim` 0: no default of the family.
 void read_heads(Fields&, Tower&, Fields::Keys heads, int head_dim = 0);
 
+// DeepSeek's mixture, which others took over: routed and shared experts of one width, dense first layers,
+// groups, next-token layers.
+void read_routed_experts(Fields&, ModelConfig&, Tower&);
+
 // `layer_types` or a window with its period, into window, window_first and window_every.
 void read_window(Fields&, Tower&, int absent, int period, std::vector<std::string>& notes);
 

@@ -63,7 +63,7 @@ void read_nested(const Node& document, const Node& text, std::string_view outer_
   Fields fields(text);
   family->read(fields, model);
   fields.name_unknown("text_config.", model.notes);
-  if (document.find("tie_word_embeddings") && !text.find("tie_word_embeddings")) {
+  if (document.find("tie_word_embeddings")) {  // the outer model ties, whatever the inner one says
     model.tied_embeddings = document.at("tie_word_embeddings").as_bool();
   }
   for (const auto& [key, value] : document.entries()) {

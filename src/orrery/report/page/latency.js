@@ -22,7 +22,6 @@
   const stacked = (canvas, rows, unit, marks) => {
     const names = [];
     rows.forEach(r => Object.keys(r.parts).forEach(n => { if (!names.includes(n)) names.push(n); }));
-    canvas.parentElement.style.height = `${rows.length * 34 + 92}px`;
     const short = label => narrow() && label.length > 15 ? label.slice(0, 9) + '…' + label.slice(-5) : label;
     return {
       type: 'bar',

@@ -88,19 +88,26 @@ window.orrery = (() => {
     Object.assign(Chart.defaults.plugins.tooltip, {backgroundColor: css('ink'), titleColor: css('paper'), bodyColor: css('paper'),
       footerColor: css('paper'), padding: 10, cornerRadius: 6, boxPadding: 4, displayColors: false});
   };
-  // Draws make() on a canvas now, and again when the colour scheme changes or redraw() asks.
+  // Draws make() on a canvas when it comes near the window, and again when the colour scheme changes or the result is called.
+  const waiting = new Map();
+  const drawNow = canvas => { const again = waiting.get(canvas); if (again) { waiting.delete(canvas); near.unobserve(canvas); again(); } };
+  const near = new IntersectionObserver(seen => seen.forEach(s => { if (s.isIntersecting) drawNow(s.target); }), {rootMargin: '600px'});
+  const drawAll = () => [...waiting.keys()].forEach(drawNow);
+  addEventListener('beforeprint', drawAll);
   const draw = (canvas, make) => {
     let chart = null;
-    const again = () => {
+    const now = () => {
       if (chart) { charts.splice(charts.indexOf(chart), 1); chart.destroy(); }
       chart = new Chart(canvas, make(canvas));
       charts.push(chart);
     };
+    const again = () => { if (!waiting.has(canvas)) now(); };
+    waiting.set(canvas, now);
+    near.observe(canvas);
     redraws.push(again);
-    again();
     return again;
   };
   theme();
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { theme(); redraws.forEach(again => again()); });
-  return {css, data, series, faint, number, draw, charts, redraws};
+  return {css, data, series, faint, number, draw, drawAll, charts, redraws};
 })();

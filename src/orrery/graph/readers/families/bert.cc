@@ -38,8 +38,10 @@ void read_model_heads(Fields& fields, ModelConfig& model) {
   model.pooler =
       !masked && !name.ends_with("ForTokenClassification") && !name.ends_with("ForQuestionAnswering");
   if (pretraining) model.classes = 2;  // does the second sentence follow the first
-  if (name.ends_with("ForSequenceClassification") || name.ends_with("ForTokenClassification"))
-    model.classes = classes(fields);
+  for (std::string_view task :
+       {"ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering"}) {
+    if (name.ends_with(task)) model.classes = classes(fields);
+  }
 }
 
 void read_bert(Fields& fields, ModelConfig& model) {

@@ -27,6 +27,22 @@ void read_deepseek(Fields& fields, ModelConfig& model) {
   tower.head_dim = latent.rope_dim + latent.nope_dim;
   tower.rotary_dim = latent.rope_dim;
 
+  read_routed_experts(fields, model, tower);
+  tower.moe->router_bias = model.family != "deepseek_v2";
+  model.vocabulary = fields.size({"vocab_size"}, kMostVocabulary);
+  model.tied_embeddings = fields.flag_or({"tie_word_embeddings"}, false);
+}
+
+constexpr Family kFamilies[] = {
+    {"deepseek_v2", read_deepseek}, {"deepseek_v3", read_deepseek}, {"kimi_k2", read_deepseek}};
+
+}  // namespace
+
+std::span<const Family> deepseek_families() {
+  return kFamilies;
+}
+
+void read_routed_experts(Fields& fields, ModelConfig& model, Tower& tower) {
   Moe& moe = tower.moe.emplace();
   moe.experts = fields.size({"n_routed_experts"}, kMostExperts);
   moe.experts_per_token = fields.size({"num_experts_per_tok"}, moe.experts);
@@ -37,19 +53,7 @@ void read_deepseek(Fields& fields, ModelConfig& model) {
   moe.every = fields.size_or({"moe_layer_freq"}, 1, kMostLayers);
   moe.groups = fields.size_or({"n_group"}, 1, moe.experts);
   moe.groups_per_token = fields.size_or({"topk_group"}, 1, moe.groups);
-  moe.router_bias = model.family == "deepseek_v3";
   model.next_token_layers = fields.size_or({"num_nextn_predict_layers", "num_mtp_layers"}, 0, kMostLayers, 0);
-
-  model.vocabulary = fields.size({"vocab_size"}, kMostVocabulary);
-  model.tied_embeddings = fields.flag_or({"tie_word_embeddings"}, false);
-}
-
-constexpr Family kFamilies[] = {{"deepseek_v2", read_deepseek}, {"deepseek_v3", read_deepseek}};
-
-}  // namespace
-
-std::span<const Family> deepseek_families() {
-  return kFamilies;
 }
 
 }  // namespace orrery::graph

@@ -136,9 +136,37 @@ void read_falcon(Fields& fields, ModelConfig& model) {
   model.tied_embeddings = fields.flag_or({"tie_word_embeddings"}, true);
 }
 
+// StarCoder 2 and Phi-1, 2: rotary positions and grouped heads under layer norms.
+void read_rotary_layer_norm(Fields& fields, ModelConfig& model) {
+  const bool phi = model.family == "phi";
+  Tower& tower =
+      layer_norm_decoder(model, PositionEncoding::Rotary, phi || fields.flag_or({"use_bias"}, true));
+  tower.layers = fields.size({"num_hidden_layers"}, kMostLayers);
+  tower.hidden = fields.size({"hidden_size"}, kMostHidden);
+  read_heads(fields, tower, {"num_attention_heads"});
+  tower.feed_forward = fields.size({"intermediate_size"}, kMostFeedForward);
+  tower.tokens = fields.size_or({"max_position_embeddings"}, 0, kMostTokens);
+  tower.activation = fields.activation_or({"hidden_act"}, Activation::GeluTanh, model.notes);
+  tower.rotary_dim =
+      static_cast<int>(fields.number_or({"partial_rotary_factor"}, phi ? 0.5 : 1, 0, 1) * tower.head_dim);
+  tower.parallel_residual = tower.shared_norm = model.head_bias = phi;
+  tower.qk_norm = phi && fields.flag_or({"qk_layernorm"}, false);
+  read_window(fields, tower, 0, 1, model.notes);
+  model.vocabulary = fields.size({"vocab_size"}, kMostVocabulary);
+  model.tied_embeddings = fields.flag_or({"tie_word_embeddings"}, !phi);
+}
+
 constexpr Family kFamilies[] = {
-    {"gpt2", read_gpt2},         {"gpt_bigcode", read_gpt2}, {"gptj", read_gptj},   {"gpt_neo", read_gpt_neo},
-    {"gpt_neox", read_gpt_neox}, {"opt", read_opt},          {"bloom", read_bloom}, {"falcon", read_falcon},
+    {"gpt2", read_gpt2},
+    {"gpt_bigcode", read_gpt2},
+    {"gptj", read_gptj},
+    {"gpt_neo", read_gpt_neo},
+    {"gpt_neox", read_gpt_neox},
+    {"opt", read_opt},
+    {"bloom", read_bloom},
+    {"falcon", read_falcon},
+    {"starcoder2", read_rotary_layer_norm},
+    {"phi", read_rotary_layer_norm},
 };
 
 }  // namespace

@@ -56,6 +56,17 @@ constexpr Traits kTraits[] = {
      .window = 4096,
      .window_period = 6,
      .activation = Activation::GeluTanh},
+    {.model_type = "smollm3", .qkv = Bias::ByField, .output = Bias::ByField, .tied = true},
+    {.model_type = "granite", .qkv = Bias::ByField, .output = Bias::ByField},
+    {.model_type = "ministral3", .head_dim = 128},
+    {.model_type = "qwen2_5_vl_text", .qkv = Bias::Always},
+    {.model_type = "qwen3_vl_text",
+     .qkv = Bias::ByField,
+     .output = Bias::ByField,
+     .qk_norm = true,
+     .head_dim = 128},
+    {.model_type = "qwen3_vl_moe_text", .qkv = Bias::ByField, .output = Bias::ByField, .qk_norm = true},
+    {.model_type = "glm4_moe", .qkv = Bias::ByField},
     {.model_type = "phi3"},
     {.model_type = "mixtral"},
     {.model_type = "qwen2_moe", .qkv = Bias::Always},
@@ -166,12 +177,35 @@ void read_llama4(Fields& fields, ModelConfig& model) {
   if (tower.feed_forward > 0 && moe.every == 1) tower.feed_forward = 0;
 }
 
+void read_glm4_moe(Fields& fields, ModelConfig& model) {
+  Tower& tower = read_attention_stack(fields, model);
+  tower.qk_norm = fields.flag_or({"use_qk_norm"}, false);
+  tower.feed_forward = fields.size({"intermediate_size"}, kMostFeedForward);
+  read_routed_experts(fields, model, tower);
+  tower.moe->router_bias = true;
+}
+
 constexpr Family kFamilies[] = {
-    {"llama", read_dense},        {"mistral", read_dense},      {"qwen2", read_dense},
-    {"qwen3", read_dense},        {"gemma", read_dense},        {"gemma2", read_dense},
-    {"gemma3_text", read_dense},  {"phi3", read_dense},         {"mixtral", read_mixtral},
-    {"qwen2_moe", read_qwen_moe}, {"qwen3_moe", read_qwen_moe}, {"gpt_oss", read_gpt_oss},
+    {"llama", read_dense},
+    {"mistral", read_dense},
+    {"qwen2", read_dense},
+    {"qwen3", read_dense},
+    {"gemma", read_dense},
+    {"gemma2", read_dense},
+    {"gemma3_text", read_dense},
+    {"phi3", read_dense},
+    {"mixtral", read_mixtral},
+    {"qwen2_moe", read_qwen_moe},
+    {"qwen3_moe", read_qwen_moe},
+    {"gpt_oss", read_gpt_oss},
     {"llama4_text", read_llama4},
+    {"smollm3", read_dense},
+    {"granite", read_dense},
+    {"ministral3", read_dense},
+    {"qwen2_5_vl_text", read_dense},
+    {"qwen3_vl_text", read_dense},
+    {"qwen3_vl_moe_text", read_qwen_moe},
+    {"glm4_moe", read_glm4_moe},
 };
 
 }  // namespace
