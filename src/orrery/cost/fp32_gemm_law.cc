@@ -61,8 +61,13 @@ Fp32Cost fp32_gemm(const graph::GemmSize& s, const hardware::Device& device, con
   const double sms = gpu.multiprocessors, clock = gpu.boost_clock.value(),
                batch = static_cast<double>(s.batch);
   const double m = static_cast<double>(s.m), n = static_cast<double>(s.n), k = static_cast<double>(s.k);
-  const double lane_rate = 2.0 * gpu.lanes * clock * (gpu.lanes > 64 ? c.efficiency_128 : c.efficiency_64);
-  const double joules = fp32_joules_per_flop(gpu);
+
+  // CDNA multiplies FP32 in matrix units: so much faster than its lanes, at so much less energy.
+  const double units =
+      gpu.matrix_fp32.value() > 0 ? gpu.matrix_fp32.value() / (2.0 * gpu.lanes * clock * sms) : 1;
+  const double joules = fp32_joules_per_flop(gpu) / units;
+  const double lane_rate =
+      2.0 * gpu.lanes * clock * units * (gpu.lanes > 64 ? c.efficiency_128 : c.efficiency_64);
   const double sustained =
       device.tdp.value() > 0 && joules > 0 ? c.power_share * device.tdp.value() / joules : 1e300;
   const bool aligned = s.m % 32 == 0 && s.n % 32 == 0 && s.k % 32 == 0;

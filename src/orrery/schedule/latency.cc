@@ -234,24 +234,6 @@ class Answerer {
   const Predictor& predictor_;
 };
 
-// --dtype: a 16 or 32 bit type is the whole model's; a narrower one is that of the linears' weights, and of
-// their inputs where matrix units take it (INT4 weights are unpacked to 16 bit).
-void run_as(graph::ModelConfig& model, DataType type) {
-  model.exact_weight_bytes.reset();
-  if (bytes_per_element(type) >= 2) {
-    model.type = type;
-    model.quantization.reset();
-    return;
-  }
-  if (bytes_per_element(model.type) < 2) model.type = DataType::BF16;
-  graph::Quantization quantization;
-  quantization.method = name(type);
-  quantization.weights = type;
-  quantization.activations = type == DataType::INT4 || type == DataType::MXFP4 ? model.type : type;
-  quantization.ignored = {"lm_head"};
-  model.quantization = quantization;
-}
-
 void warn(const LatencyRequest& r, LatencyReport& report) {
   int64_t limit = 0;
   for (const graph::Tower& tower : r.model.towers) {

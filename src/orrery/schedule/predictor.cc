@@ -85,6 +85,22 @@ std::string describe(const graph::Kernel& kernel) {
   return text;
 }
 
+void run_as(graph::ModelConfig& model, DataType type) {
+  model.exact_weight_bytes.reset();
+  if (bytes_per_element(type) >= 2) {
+    model.type = type;
+    model.quantization.reset();
+    return;
+  }
+  if (bytes_per_element(model.type) < 2) model.type = DataType::BF16;
+  graph::Quantization quantization;
+  quantization.method = name(type);
+  quantization.weights = type;
+  quantization.activations = type == DataType::INT4 || type == DataType::MXFP4 ? model.type : type;
+  quantization.ignored = {"lm_head"};
+  model.quantization = quantization;
+}
+
 Predictor::Predictor(const std::string& predictor, const std::string& weights)
     : Predictor(nullptr, weights.empty() ? cost::Weights::shipped() : cost::Weights::read(weights)) {
   std::vector<std::string> names = predictor_names();

@@ -59,6 +59,10 @@ class Predictor {
   double within_law_ = 0.6, across_laws_ = 0.15;
 };
 
+// Makes a model run in another type: 16 or 32 bits are the whole model's; a narrower one is that of the
+// linears' weights, and of their inputs where matrix units take it (INT4 weights are unpacked to 16 bits).
+void run_as(graph::ModelConfig& model, DataType type);
+
 // The class of a kernel in reports: "linear", "attention", "experts", "norms and elementwise", ...
 std::string_view operator_class(const graph::Kernel&);
 // "m=2048 n=28672 k=4096 bf16"
