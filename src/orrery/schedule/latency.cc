@@ -121,7 +121,7 @@ class Answerer {
     if (mode == Mode::Prefill) a.ttft = phase.time;
     if (mode == Mode::Decode) a.tpot = phase.time;
     (mode == Mode::Train ? a.train : mode == Mode::Decode ? a.decode : a.prefill) = std::move(phase);
-    if (r_.curves) curves(a, mode, driver, sequence);
+    if (r_.curves) curves(a, mode, driver, sequence, a.memory.longest_context);
   }
 
   void serving(DeviceAnswer& a) const {
@@ -131,6 +131,13 @@ class Answerer {
         memory_report(r_, a.device, workload_of(r_, Mode::Decode, r_.batch > 0 ? r_.batch : 1, context));
     a.batch = std::clamp<int64_t>(a.memory.largest_batch, 1, asked);
     if (r_.batch > 0) a.batch = r_.batch;
+    // The curve over context is of one sequence; what the report shows is the memory of the batch that is
+    // served.
+    int64_t longest_alone = a.memory.longest_context, largest = a.memory.largest_batch;
+    if (a.memory.fits && r_.batch <= 0) {
+      a.memory = memory_report(r_, a.device, workload_of(r_, Mode::Decode, a.batch, context));
+      a.memory.largest_batch = largest;
+    }
     Forecast first, step;
     a.prefill = predictor_.phase(r_.model, workload_of(r_, Mode::Prefill, 1, r_.prompt), a.device,
                                  Driver::Serving, r_.timeline, &first);
@@ -152,7 +159,7 @@ class Answerer {
                                             joules(first.energy.high, step.energy.high), 0.9};
     }
     price(a);
-    if (r_.curves) curves(a, Mode::Decode, Driver::Serving, middle);
+    if (r_.curves) curves(a, Mode::Decode, Driver::Serving, middle, longest_alone);
   }
 
   void rates(DeviceAnswer& a, double tokens, const Interval<Seconds>& time,
@@ -193,7 +200,7 @@ class Answerer {
     return points;
   }
 
-  void curves(DeviceAnswer& a, Mode mode, Driver driver, int64_t sequence) const {
+  void curves(DeviceAnswer& a, Mode mode, Driver driver, int64_t sequence, int64_t longest_context) const {
     auto point = [&](int64_t x, int64_t batch, int64_t length) {
       Interval<Seconds> time = step_time(a.device, mode, driver, batch, length);
       double tokens = static_cast<double>(batch) * static_cast<double>(mode == Mode::Decode ? 1 : length);
@@ -205,7 +212,7 @@ class Answerer {
       a.over_batch.push_back(point(batch, batch, sequence));
     int64_t limit = 0;
     for (const graph::Tower& tower : r_.model.towers) limit = std::max<int64_t>(limit, tower.tokens);
-    int64_t most = a.memory.longest_context > 0 ? a.memory.longest_context : sequence;
+    int64_t most = longest_context > 0 ? longest_context : sequence;
     most = std::max(sequence, std::min<int64_t>(most, limit > 0 ? limit : most));
     if (r_.model.towers.size() == 1 && r_.model.towers[0].role == graph::TowerRole::Vision)
       return;  // the image fixes the length
