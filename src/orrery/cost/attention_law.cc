@@ -199,7 +199,7 @@ AttentionParts attention_law(const AttentionLayer& layer, std::span<const Attent
 
   // Launches.
   const double clock_factor = std::pow(2e9 / device.clock, c[LaunchClock]);
-  double launches = c[LaunchBase] + (layer.paged ? 2 : 1) * c[LaunchKernel];
+  double launches = (layer.repeated ? c[LaunchBase] : 0) + (layer.paged ? 2 : 1) * c[LaunchKernel];
   if (layer.backward) launches += 2 * c[LaunchKernel];
   double copies = 0;
   if (turned) {
@@ -277,7 +277,7 @@ AttentionParts attention_law(const AttentionLayer& layer, std::span<const Attent
       c[PrologueTime] * kNano + c[PrologueCycles] / device.clock + (pipelined ? c[SchedulerTime] * kNano : 0);
 
   double work = 0, longest = 0, tiles_total = 0, first_bytes = 0;
-  double query_bytes = 0, key_bytes = 0, new_bytes = 0, new_tokens = 0, partial_bytes = 0;
+  double query_bytes = 0, key_bytes = 0, cold_bytes = 0, new_bytes = 0, new_tokens = 0, partial_bytes = 0;
   const double key_width =
       layer.shared_latent ? std::max(layer.head_dim, value_dim) : layer.head_dim + value_dim;
   for (const AttentionSpan& s : spans) {
@@ -304,6 +304,7 @@ AttentionParts attention_law(const AttentionLayer& layer, std::span<const Attent
     double span_keys = s.sequences * visible * layer.kv_heads * key_width * stored;
     query_bytes += span_query;
     key_bytes += span_keys;
+    if (!layer.repeated) cold_bytes += span_keys * std::min(s.cached, visible) / std::max(visible, 1.);
     first_bytes += std::min(span_keys, span_blocks * std::min(tile.keys, visible) * key_width * stored);
     if (layer.paged)
       new_bytes += s.sequences * s.query * layer.kv_heads * key_width * .5 * (element + stored);
@@ -336,16 +337,17 @@ AttentionParts attention_law(const AttentionLayer& layer, std::span<const Attent
   const double cache_bandwidth = device.cache_bandwidth * c[CacheEfficiency];
   const double reach =
       std::min(cache_bandwidth, std::min(device.multiprocessors, blocks) * device.clock * c[CacheReach]);
-  parts.working_set = query_bytes + key_bytes + new_bytes;
+  parts.working_set = query_bytes + key_bytes - cold_bytes + new_bytes;
   if (layer.backward) parts.working_set *= 2;
   const double capacity = device.cache * c[device.split_cache ? CacheCapacitySplit : CacheCapacity];
   const double sharpness = c[device.split_cache ? CacheSharpnessSplit : CacheSharpness];
   const double miss = 1 / (1 + std::pow(std::max(parts.working_set, 1.) / capacity, -sharpness));
   const double traffic_factor = layer.backward ? 2 : 1;
   parts.compulsory_bytes = traffic_factor * (query_bytes + key_bytes) + 2 * new_bytes;
-  parts.memory_bytes = parts.compulsory_bytes * miss;
+  parts.memory_bytes = cold_bytes + (parts.compulsory_bytes - cold_bytes) * miss;
   parts.cache_bytes = traffic_factor * (tiles_total * tile.keys * key_width * stored + query_bytes);
-  parts.memory = traffic_factor * (query_bytes + key_bytes) * miss / memory_bandwidth;
+  parts.memory =
+      (cold_bytes + traffic_factor * (query_bytes + key_bytes - cold_bytes) * miss) / memory_bandwidth;
   parts.cache = parts.cache_bytes / reach;
   const double exposed = c[FirstTile] * first_bytes / reach / together;
   parts.multiprocessors = chain + rest;

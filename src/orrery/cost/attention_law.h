@@ -43,7 +43,11 @@ struct AttentionLayer {
   double window = 0;  // keys that a query sees; 0: all
   DataType type = DataType::BF16, cache = DataType::BF16;
   bool shared_latent = false;  // values are a slice of the keys (absorbed latent attention): read once
-  bool paged = true;      // serving: K and V are written to a paged cache within the call; false: training
+  bool paged = true;  // serving: K and V are written to a paged cache within the call; false: training
+  // The call alone, repeated from a captured graph: caches hold what fits and the graph's start counts.
+  // false: one of a model's kernels; the cached keys and values come from DRAM, what the layer has just
+  // written does not.
+  bool repeated = true;
   bool backward = false;  // the gradient: 2.5 times the products
 };
 

@@ -111,7 +111,14 @@ AttentionCost AttentionModel::price(const AttentionLayer& layer, std::span<const
   const bool measured_kind = layer.paged && !layer.backward && layer.window <= 0 && !layer.shared_latent &&
                              layer.cache == layer.type;
   if (share > 0 && measured_kind && !target.sources.empty()) {
-    auto features = attention_features(layer, mean, parts, target.device);
+    // The trees saw calls repeated alone.
+    AttentionParts alone = parts;
+    if (!layer.repeated) {
+      AttentionLayer measured = layer;
+      measured.repeated = true;
+      alone = attention_law(measured, spans, target.device, weights_.constants);
+    }
+    auto features = attention_features(layer, mean, alone, target.device);
     for (size_t i : target.sources)
       if (weights_.residuals[i].trees[phase].trees() > 0)
         residual += weights_.residuals[i].trees[phase].predict(features);

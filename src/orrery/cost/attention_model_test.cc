@@ -43,6 +43,17 @@ TEST(AttentionModel, a_mixed_batch_of_one_sequence_is_the_single_law) {
                           model.price(layer, step[1], target).parts.time));
 }
 
+TEST(AttentionModel, within_a_model_the_cached_keys_are_cold_and_no_graph_starts) {
+  AttentionModel model = AttentionModel::shipped();
+  auto target = model.target(device("l40s"));
+  AttentionLayer alone{.heads = 32, .kv_heads = 8}, within = alone;
+  within.repeated = false;
+  // 67 MB of keys and values: the L40S holds them in its L2 between repeated calls.
+  EXPECT_GT(model.price(within, {32, 1, 511}, target).time,
+            1.5 * model.price(alone, {32, 1, 511}, target).time);
+  EXPECT_LT(model.price(within, {1, 1, 15}, target).time, model.price(alone, {1, 1, 15}, target).time);
+}
+
 TEST(AttentionModel, weights_survive_their_file) {
   AttentionModel model = AttentionModel::shipped();
   AttentionModel again = AttentionModel::from_json(model.to_json(), "weights.json");

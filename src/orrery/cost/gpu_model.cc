@@ -4,6 +4,7 @@
 
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "orrery/cost/attention_model.h"
 #include "orrery/cost/collective_model.h"
@@ -138,7 +139,7 @@ class GpuModel::Pricer {
     if (const OperatorShape* main = main_part(kernel)) {
       switch (main->kind) {
         case OperatorKind::Attention:
-          attention(*main, cost);
+          attention(kernel, *main, cost);
           break;
         case OperatorKind::Gemm:
           product(graph::gemm_size(*main), *main, cost);
@@ -163,13 +164,18 @@ class GpuModel::Pricer {
   }
 
  private:
-  void attention(const OperatorShape& shape, OperatorCost& cost) {
+  // Several attention parts are one call over sequences of several lengths.
+  void attention(const graph::Kernel& kernel, const OperatorShape& shape, OperatorCost& cost) {
     const AttentionModel* law = laws_.attention();
     if (!law) return;
     if (!attention_target_) attention_target_ = law->target(device_);
     const bool paged = shape.pass == graph::Pass::Forward;  // a serving engine's kernel fills the cache too
-    AttentionCost price =
-        law->price(attention_layer(shape, paged), attention_span(shape), *attention_target_);
+    AttentionLayer layer = attention_layer(shape, paged);
+    layer.repeated = measured_ != Measured::InModel;
+    spans_.clear();
+    for (const OperatorShape& part : kernel.parts)
+      if (part.kind == OperatorKind::Attention) spans_.push_back(attention_span(part));
+    AttentionCost price = law->price(layer, spans_, *attention_target_);
     cost.time = price.time;
     cost.compute = Seconds(price.parts.matrix);
     cost.low = static_cast<float>(price.low);
@@ -296,6 +302,7 @@ class GpuModel::Pricer {
   const Laws& laws_;
   Measured measured_;
   std::optional<AttentionModel::Target> attention_target_;
+  std::vector<AttentionSpan> spans_;
   std::optional<MemoryBoundDevice> vector_device_;
   std::optional<Fp8GemmModel::Target> fp8_target_;
 };

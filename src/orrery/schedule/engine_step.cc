@@ -13,33 +13,19 @@ void sample_rows(graph::OperatorShape& part, int64_t sampled) {
   if (part.kind == graph::OperatorKind::Sampling) part.dims[0] = sampled;  // rows
 }
 
-// The step's attention as one price: its groups run one after another.
+// The step's attention as engines launch it: one call over all groups.
 cost::OperatorCost attention_of(const graph::OperatorShape& shape, std::span<const StepGroup> groups,
                                 const cost::OperatorModel& model, const hardware::Device& device) {
-  std::vector<graph::Kernel> kernels;
+  graph::Kernel kernel;
   for (const StepGroup& group : groups) {
     graph::OperatorShape part = shape;
     part.dims[0] = group.sequences;  // batch
     part.dims[1] = group.fresh;      // query
     part.dims[2] = group.cached;
-    kernels.push_back({{part}});
+    kernel.parts.push_back(part);
   }
-  std::vector<cost::OperatorCost> costs(kernels.size());
-  model.price(kernels, device, {}, costs);
-  cost::OperatorCost total = costs[0];
-  std::vector<BandTerm> bands = {{Law::Attention, costs[0].time.value(), costs[0].low, costs[0].high}};
-  for (size_t i = 1; i < costs.size(); ++i) {
-    if (costs[i].time > costs[i - 1].time) total.bound_by = costs[i].bound_by;
-    total.time += costs[i].time;
-    total.compute += costs[i].compute;
-    total.flops += costs[i].flops;
-    total.energy += costs[i].energy;
-    for (size_t b = 0; b < cost::kBoundaries; ++b) total.traffic[b] += costs[i].traffic[b];
-    bands.push_back({Law::Attention, costs[i].time.value(), costs[i].low, costs[i].high});
-  }
-  Band band = combine(bands, 1, 1);
-  total.low = static_cast<float>(band.low);
-  total.high = static_cast<float>(band.high);
+  cost::OperatorCost total;
+  model.price(std::span(&kernel, 1), device, {}, std::span(&total, 1));
   return total;
 }
 

@@ -1,7 +1,6 @@
 // One iteration of a serving engine over a mixed batch: some sequences decode a token each, others have a
 // chunk of their prompt processed (chunked prefill, as vLLM and SGLang run it). Products see all tokens of
-// the step at once, attention each group of sequences on its own, the vocabulary only the sequences that
-// sample.
+// the step at once, attention all groups in one call, the vocabulary only the sequences that sample.
 //
 // A step's graph differs from a decode step's of as many tokens only in its attention and its head, so that
 // is what it is made from. Thread-safe; graphs are remembered by their number of tokens.
