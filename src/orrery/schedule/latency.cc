@@ -285,25 +285,35 @@ void explain(const LatencyRequest& r, LatencyReport& report) {
       "here measures it.");
 }
 
-}  // namespace
-
-LatencyReport predict_latency(const LatencyRequest& request, const RunContext& context) {
+LatencyRequest checked(const LatencyRequest& request) {
   check(request);
   LatencyRequest r = request;
   if (r.type) run_as(r.model, *r.type);
-  Predictor predictor(r.predictor, r.weights);
+  return r;
+}
+
+LatencyReport begin_report(const LatencyRequest& r) {
   LatencyReport report;
   report.model = r.model.name;
   report.config = r.model;
   report.serving = !r.mode && generates(r.model);
   report.prompt = r.prompt;
   report.output_tokens = r.output_tokens;
-  report.predictor = predictor.name();
-  report.weights = predictor.weights().title();
   Mode mode = r.mode.value_or(report.serving ? Mode::Decode : Mode::Prefill);
   report.workload =
       workload_of(r, mode, std::max<int64_t>(1, r.batch), r.sequence > 0 ? r.sequence : r.prompt);
   report.parameters = graph::parameter_count(r.model).total();
+  return report;
+}
+
+}  // namespace
+
+LatencyReport predict_latency(const LatencyRequest& request, const RunContext& context) {
+  LatencyRequest r = checked(request);
+  Predictor predictor(r.predictor, r.weights);
+  LatencyReport report = begin_report(r);
+  report.predictor = predictor.name();
+  report.weights = predictor.weights().title();
   warn(r, report);
   explain(r, report);
   Answerer answerer(r, predictor);
@@ -314,6 +324,22 @@ LatencyReport predict_latency(const LatencyRequest& request, const RunContext& c
       report.devices[i] = answerer.answer(r.devices[i]);
     }
   });
+  return report;
+}
+
+LatencyReport predict_memory(const LatencyRequest& request) {
+  LatencyRequest r = checked(request);
+  LatencyReport report = begin_report(r);
+  warn(r, report);
+  int64_t sequence = report.serving ? r.prompt + r.output_tokens : report.workload.sequence;
+  for (const hardware::Device& device : r.devices) {
+    DeviceAnswer answer;
+    answer.device = device;
+    answer.batch = std::max<int64_t>(1, r.batch);
+    answer.memory = memory_report(r, device, report.workload.mode, answer.batch, sequence);
+    answer.notes = device.notes;
+    report.devices.push_back(std::move(answer));
+  }
   return report;
 }
 

@@ -32,4 +32,7 @@ struct LatencyRequest {
 // Throws InputError for a request that makes no sense; a model that does not fit is an answer.
 LatencyReport predict_latency(const LatencyRequest& request, const RunContext& context);
 
+// The memory of the same request alone, without any forecast: serving, or the mode that is asked for.
+LatencyReport predict_memory(const LatencyRequest& request);
+
 }  // namespace orrery::schedule

@@ -1,0 +1,40 @@
+#include "orrery/cli/command.h"
+
+#include <unistd.h>
+
+#include <iostream>
+
+namespace orrery::cli {
+namespace {
+
+// The order is that of the help. A new command: its file, and a row here.
+constexpr Command kCommands[] = {
+    {"predict", "latency", "how fast a model runs on GPUs, measured or not, and whether it fits",
+     "orrery predict latency llama-3.1-8b --device h200-sxm,l40s,rtx-4090 --prompt 2048 --output-tokens 256\n"
+     "orrery predict latency llama-3.1-8b --device h100-sxm --mode train --batch 8 --sequence 4096 --json",
+     declare_predict_latency},
+    {"predict", "memory", "what fills a device's memory, by component, and what fits",
+     "orrery predict memory llama-3.1-70b --mode train --tensor-parallel 8", declare_predict_memory},
+    {"show", "gpus", "the GPUs that are known, or all facts of one with their sources", "orrery show gpus h100-sxm", declare_show_gpus},
+    {"show", "models", "the models that are known, or the configuration of one", "orrery show models llama-3.1-8b", declare_show_models},
+    {"completion", "", "prints the completion script of a shell", "source <(orrery completion bash)", declare_completion},
+    {"help", "", "all commands, or one", "orrery help predict latency", declare_help},
+};
+
+}  // namespace
+
+std::span<const Command> commands() { return kCommands; }
+
+RunContext Common::context() const {
+  RunContext context;
+  context.seed = Seed{seed};
+  context.threads = threads;
+  context.stop = interrupt_token();
+  return context;
+}
+
+report::TerminalStyle Common::style() const {
+  return out == &std::cout ? report::terminal_style(STDOUT_FILENO) : report::TerminalStyle{};
+}
+
+}  // namespace orrery::cli

@@ -1,0 +1,34 @@
+// Options that several commands share, declared once, so that one name means one thing everywhere.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "orrery/cli/command.h"
+#include "orrery/hardware/device.h"
+#include "orrery/schedule/latency.h"
+
+namespace orrery::cli {
+
+void add_json(CLI::App& app, Common& common);
+void add_threads(CLI::App& app, Common& common);
+void add_seed(CLI::App& app, Common& common);
+
+// The model, the devices and how the one runs on the other: what `predict latency` and `predict memory` ask for.
+struct ModelOnDevices {
+  std::string model;
+  std::string devices;  // comma-separated names or files
+  std::string mode, type, attention = "flash", recompute = "none", optimizer = "mixed-adam", predictor = "default", weights;
+  std::vector<std::string> dims;  // ONNX: batch=8
+  int64_t prompt = 2048, output_tokens = 256, batch = 0, max_batch = 256, sequence = 0;
+  int tensor_parallel = 1, expert_parallel = 1, frozen_layers = 0;
+  bool no_fuse = false;
+  double memory_utilization = 0.9, dollars_per_hour = 0;
+};
+void add_model_and_devices(CLI::App& app, ModelOnDevices& options, bool model_required);
+
+// Resolves names and files. Throws InputError for what is not known or makes no sense.
+std::vector<hardware::Device> find_devices(const std::string& names);
+schedule::LatencyRequest to_request(const ModelOnDevices& options);
+
+}  // namespace orrery::cli
