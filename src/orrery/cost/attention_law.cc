@@ -132,13 +132,16 @@ AttentionDevice attention_device(const hardware::Device& device) {
   const hardware::Gpu* gpu = device.gpu();
   if (gpu == nullptr) throw InputError(device.name + ": attention is priced on GPUs only");
   AttentionDevice d;
-  if (gpu->kernels.attention == "flash-attention-3")
+  const std::string& kernel = gpu->kernels.attention;
+  if (kernel == "flash-attention-3")
     d.kernel = AttentionDevice::Kernel::Flash3;
-  else if (gpu->kernels.attention == "flash-attention-2" || gpu->kernels.attention == "flash-attention-1" ||
-           gpu->kernels.attention == "none")
+  else if (kernel == "flash-attention-2" || kernel == "flash-attention-1" || kernel == "none")
     d.kernel = AttentionDevice::Kernel::Flash2;
   else
     d.kernel = AttentionDevice::Kernel::Other;
+  d.measured_kernel = kernel == "flash-attention-2" || kernel == "flash-attention-3";
+  constexpr double kFlash4Softmax = .61;
+  if (kernel == "flash-attention-4") d.softmax_share = kFlash4Softmax;
   d.multiprocessors = std::max(1, gpu->multiprocessors);
   d.clock = gpu->boost_clock.value();
   d.lanes = gpu->lanes > 0 ? gpu->lanes : 128;
@@ -241,9 +244,9 @@ AttentionParts attention_law(const AttentionLayer& layer, std::span<const Attent
   const double tile_flops = 2 * tile.rows * tile.keys * (layer.head_dim + value_dim) * products;
   const double tile_matrix = tile_flops * device.multiprocessors / peak;
   const double tile_exponent = tile.rows * tile.keys / (device.exponents * device.clock);
-  const double softmax =
-      softmax_work * (c[ExponentCost] * tile_exponent +
-                      c[ElementCost] * tile.rows * tile.keys / (device.lanes * device.clock));
+  const double softmax = device.softmax_share * softmax_work *
+                         (c[ExponentCost] * tile_exponent +
+                          c[ElementCost] * tile.rows * tile.keys / (device.lanes * device.clock));
 
   // Thread blocks over all spans: first their number, then their work.
   double blocks = 0, row_tiles_per_sequence = 0, max_splits = 1;

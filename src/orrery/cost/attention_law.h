@@ -55,6 +55,10 @@ struct AttentionLayer {
 struct AttentionDevice {
   enum class Kernel { Flash2, Flash3, Other };
   Kernel kernel = Kernel::Flash2;
+  bool measured_kernel = true;  // some GPU's rows with this kernel family are in the fit
+  // Softmax work beside FlashAttention-2's and -3's: FlashAttention-4 computes part of the exponentials on
+  // the FP32 lanes and rescales seldom; .61 gives its published 71 % of a B200's peak at head width 128.
+  double softmax_share = 1;
   double multiprocessors = 1, clock = 1, lanes = 128, shared_memory = 0, threads = 2048;
   double exponents = 16;  // per clock and multiprocessor: 16 from Volta to Blackwell, 32 on Blackwell Ultra
   double peak = 1, peak_fp8 = 1,

@@ -130,7 +130,10 @@ AttentionCost AttentionModel::price(const AttentionLayer& layer, std::span<const
                 std::max(0., parts.compulsory_bytes - target.device.cache) / target.device.memory_peak});
   cost.time = Seconds(std::max(parts.time * std::exp(residual), floor));
   const auto& band = weights_.band[phase][time_class(cost.time.value())];
-  double widening = weights_.widening[static_cast<size_t>(target.nearness)] * (measured_kind ? 1 : 1.5);
+  constexpr double kOtherKind = 1.5,
+                   kOtherKernel = 3;  // of call and of library: nothing measured says how far off
+  double widening = weights_.widening[static_cast<size_t>(target.nearness)] *
+                    (measured_kind ? 1 : kOtherKind) * (target.device.measured_kernel ? 1 : kOtherKernel);
   cost.low = std::pow(band[0], widening);
   cost.high = std::pow(band[1], widening);
   cost.bound_by = binding(parts);
