@@ -336,7 +336,7 @@ LatencyReport predict_memory(const LatencyRequest& request) {
     DeviceAnswer answer;
     answer.device = device;
     answer.batch = std::max<int64_t>(1, r.batch);
-    answer.memory = memory_report(r, device, report.workload.mode, answer.batch, sequence);
+    answer.memory = memory_report(r, device, workload_of(r, report.workload.mode, answer.batch, sequence));
     answer.notes = device.notes;
     report.devices.push_back(std::move(answer));
   }
