@@ -52,7 +52,7 @@ constexpr double kMostWavesSplit = 2.1;
 constexpr double kMegabinary = 1048576 / 1e6;  // cache sizes are written in MB and meant in MiB
 
 // Where nothing was published: the middle of the published figures of NVIDIA's parts.
-constexpr double kUsualRate = .8, kUsualBandwidth = .91, kUsualCacheBytesMma = 15, kUsualCacheBytes = 36;
+constexpr double kUsualRate = .8, kUsualBandwidth = .91, kUsualCacheBytes = 36, kUsualCacheBytesGddr = 15;
 // Products that widen their weights run on mma instructions, which reach 62 % of the wgmma rate on Hopper
 // (Luo et al. 2024, arXiv:2402.13499) and are no faster per multiprocessor on Blackwell.
 constexpr double kMmaRateHopper = .62, kMmaRateBlackwell = .31, kWideningRate = .9;
@@ -153,10 +153,11 @@ GemmDevice gemm_device(const hardware::Device& device, DataType type, DataType w
                            ? std::min(1.04 * gpu->achievable.memory_bandwidth.value(), d.memory_peak)
                            : kUsualBandwidth * d.memory_peak;
   d.cache = std::max(gpu->l2.value() * kMegabinary, 1e6);
+  const bool stacked = device.memory_type.starts_with("HBM");
   const double cache = gpu->achievable.l2_bandwidth.value();
   d.measured_cache = cache > 0;
   d.cache_bandwidth = cache > 0 ? cache / (d.multiprocessors * d.clock)
-                                : (d.split_cache ? kUsualCacheBytes : kUsualCacheBytesMma);
+                                : (d.split_cache || stacked ? kUsualCacheBytes : kUsualCacheBytesGddr);
   return d;
 }
 
@@ -220,7 +221,8 @@ void GemmLaw::matrix_vector(const Work& w, GemmParts& best) const {
   best.memory_bytes = w.cold_weights * w.weights + w.cold_rest * (w.activations + w.result);
   best.memory = best.memory_bytes / memory_rate(busy);
   best.cache_bytes = w.weights;
-  best.cache = w.weights / (busy * device_.clock * constants_[VectorCache] * device_.cache_bandwidth);
+  best.cache = w.weights / std::max(busy * device_.clock * constants_[VectorCache] * device_.cache_bandwidth,
+                                    memory_rate(busy));
   best.multiprocessors = (std::min(w.k, 4096.0) * constants_[VectorStep] + 500) / device_.clock;
   best.tile_n = best.tile_m = best.split = 1;
   best.waves = blocks / device_.multiprocessors;
@@ -280,7 +282,9 @@ void GemmLaw::consider(const Work& w, const Tile& tile, double split, GemmParts&
   const double again = std::max(0.0, strips - (w.weights + w.activations)) * w.cold_both * constants_[Reread];
   const double memory_bytes =
       w.cold_weights * w.weights + w.cold_rest * (w.activations + constants_[WriteCost] * w.result) + again;
-  const double memory = memory_bytes / memory_rate(busy);
+  // Tiles in one row or column ask for the same strip: DRAM sees as many readers as there are strips.
+  const double readers = std::min(busy, w.matrices * split * (columns + rows - 1));
+  const double memory = memory_bytes / memory_rate(readers);
   const double time = launch_ + extra + join(multiprocessors, cache, memory);
   if (time >= best.time) return;
   best.time = time;

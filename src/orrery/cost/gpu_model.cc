@@ -10,6 +10,7 @@
 #include "orrery/cost/collective_model.h"
 #include "orrery/cost/fp32_gemm_law.h"
 #include "orrery/cost/fp8_gemm_model.h"
+#include "orrery/cost/gemm_model.h"
 #include "orrery/cost/memory_bound_model.h"
 #include "orrery/cost/roofline_model.h"
 #include "orrery/hardware/cluster.h"
@@ -25,6 +26,8 @@ constexpr double kMatrixShare = 0.72, kVectorShare = 0.7, kMemoryShare = 0.85, k
 constexpr Seconds kKernelFloor = microseconds(2.5);
 constexpr float kFallbackLow = 0.6f, kFallbackHigh = 1.5f;
 constexpr float kFp32Low = 0.65f, kFp32High = 1.5f;  // the 5th and 95th percentile on the GPUs left out
+constexpr double kCycledCopies =
+    6;  // of the weights in the benchmark whose rows the products' law was fitted to
 constexpr double kArithmeticPower = 0.9, kMemoryPower = 0.5, kIdleShare = 0.1;
 
 constexpr uint8_t kMatrixEngine = 1, kVectorEngine = 2;  // bits of OperatorCost::engines
@@ -109,6 +112,7 @@ struct GpuModel::Laws {
   }
   const Fp32Constants* fp32() const { return once("fp32", fp32_once_, fp32_, read_fp32_constants); }
 
+  const GemmModel* gemm() const { return once("gemm", gemm_once_, gemm_, GemmModel::from_json); }
   const Fp8GemmModel* fp8() const { return once("fp8_gemm", fp8_once_, fp8_, Fp8GemmModel::from_json); }
   const MemoryBoundModel* memory_bound() const {
     return once("memory_bound", memory_bound_once_, memory_bound_, MemoryBoundModel::from_json);
@@ -120,7 +124,9 @@ struct GpuModel::Laws {
   std::shared_ptr<const Weights> weights;
 
  private:
-  mutable std::once_flag attention_once_, fp32_once_, fp8_once_, memory_bound_once_, collectives_once_;
+  mutable std::once_flag attention_once_, gemm_once_, fp32_once_, fp8_once_, memory_bound_once_,
+      collectives_once_;
+  mutable std::optional<GemmModel> gemm_;
   mutable std::optional<Fp8GemmModel> fp8_;
   mutable std::optional<MemoryBoundModel> memory_bound_;
   mutable std::optional<CollectiveModel> collectives_;
@@ -190,7 +196,10 @@ class GpuModel::Pricer {
       narrow_product({d(size.batch * size.m), d(size.n), d(size.k), d(size.batch)}, shape.type, cost);
       return;
     }
-    if (executed_type(gpu_, shape.type) != DataType::FP32) return;
+    if (executed_type(gpu_, shape.type) != DataType::FP32) {
+      wide_product({.batch = d(size.batch), .m = d(size.m), .n = d(size.n), .k = d(size.k)}, shape, cost);
+      return;
+    }
     const Fp32Constants* law = laws_.fp32();
     if (!law) return;
     Fp32Cost price = fp32_gemm(size, device_, *law);
@@ -205,8 +214,41 @@ class GpuModel::Pricer {
     const graph::GroupedGemmSize size = graph::grouped_gemm_size(shape);
     if (shape.type == DataType::FP8 || shape.type == DataType::FP8Block || shape.type == DataType::NVFP4) {
       narrow_product({d(size.m), d(size.n), d(size.k), d(size.experts)}, shape.type, cost);
+      return;
     }
+    wide_product({.m = d(size.m), .n = d(size.n), .k = d(size.k), .experts = d(size.experts)}, shape, cost);
   }
+
+  // Operands of a batch are activations of the kernel before, so L2 may hold them; weights of a model come
+  // from DRAM.
+  void wide_product(GemmProduct product, const OperatorShape& shape, OperatorCost& cost) {
+    const GemmModel* law = laws_.gemm();
+    if (!law || !gemm_law_prices(shape.type, shape.stored)) return;
+    auto known = std::find_if(gemm_targets_.begin(), gemm_targets_.end(), [&](const GemmTarget& t) {
+      return t.type == shape.type && t.stored == shape.stored;
+    });
+    if (known == gemm_targets_.end()) {
+      gemm_targets_.push_back({shape.type, shape.stored, law->target(device_, shape.type, shape.stored)});
+      known = gemm_targets_.end() - 1;
+    }
+    product.activation_bytes = product.output_bytes = bytes_per_element(shape.type);
+    product.weight_bytes = bytes_per_element(shape.stored);
+    product.copies = measured_ != Measured::InModel ? kCycledCopies : product.batch > 1 ? 1 : 0;
+    const GemmCost price = law->price(product, known->target);
+    cost.time = price.time;
+    cost.compute = Seconds(price.parts.multiprocessors);
+    cost.low = static_cast<float>(price.low);
+    cost.high = static_cast<float>(price.high);
+    cost.bound_by = price.parts.bound;
+    cost.traffic[kDram] = Bytes(price.parts.memory_bytes);
+    cost.traffic[kCache] = Bytes(price.parts.cache_bytes);
+  }
+
+  struct GemmTarget {
+    DataType type, stored;
+    GemmModel::Target target;
+  };
+  std::vector<GemmTarget> gemm_targets_;
 
   struct Narrow {
     double m, n, k, experts;
