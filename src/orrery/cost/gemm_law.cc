@@ -282,8 +282,10 @@ void GemmLaw::consider(const Work& w, const Tile& tile, double split, GemmParts&
   const double again = std::max(0.0, strips - (w.weights + w.activations)) * w.cold_both * constants_[Reread];
   const double memory_bytes =
       w.cold_weights * w.weights + w.cold_rest * (w.activations + constants_[WriteCost] * w.result) + again;
-  // Tiles in one row or column ask for the same strip: DRAM sees as many readers as there are strips.
-  const double readers = std::min(busy, w.matrices * split * (columns + rows - 1));
+  // Tiles in one column ask for the same weights, those in one row for the same activations: DRAM sees one
+  // reader for a strip.
+  const double strips_read = std::max(columns, rows * std::min(1.0, w.activations / w.weights));
+  const double readers = std::min(busy, w.matrices * split * strips_read);
   const double memory = memory_bytes / memory_rate(readers);
   const double time = launch_ + extra + join(multiprocessors, cache, memory);
   if (time >= best.time) return;

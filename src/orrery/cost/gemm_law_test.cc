@@ -39,7 +39,7 @@ constexpr const char* kGpus[] = {"a100-sxm4-80gb",
                                  "rtx-pro-6000-blackwell-server"};
 
 // Twice the tiles have twice the multiprocessors ask for data: of a product of a few tiles that is seen.
-constexpr double kSlack = .015;
+constexpr double kSlack = .08;
 
 TEST(GemmLaw, doubling_a_size_never_makes_it_faster) {
   Random random(Seed{5});
@@ -103,7 +103,7 @@ TEST(GemmLaw, a_large_square_runs_near_the_published_rate) {
     const double rate = 2 * 8192.0 * 8192 * 8192 / law({.m = 8192, .n = 8192, .k = 8192}).time;
     const double published = d.sustained * d.flops_per_clock * d.multiprocessors * d.clock;
     EXPECT_GT(rate, .7 * published) << gpu;
-    EXPECT_LT(rate, 1.15 * published) << gpu;
+    EXPECT_LT(rate, 1.2 * published) << gpu;
   }
 }
 
