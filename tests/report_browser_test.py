@@ -88,7 +88,7 @@ window.onload = () => {
     if (kind === 'memory') report.devices.forEach((d, i) => same(kind, sets.reduce((s, x) => s + x.data[i], 0), d.memory.components.reduce((s, c) => s + c.bytes, 0) / 1e9));
     if (kind === 'classes') {
       const phase = chart.canvas.dataset.phase;
-      report.devices.filter(d => d[phase]).forEach((d, i) => same(kind, sets.reduce((s, x) => s + x.data[i], 0), d[phase].classes.reduce((s, c) => s + c.time_s, 0) * 1e3));
+      report.devices.filter(d => d[phase] && (d.memory.fits || !report.devices.some(x => x.memory.fits))).forEach((d, i) => same(kind, sets.reduce((s, x) => s + x.data[i], 0), d[phase].classes.reduce((s, c) => s + c.time_s, 0) * 1e3));
     }
     if (kind === 'curve') sets.filter(s => s.label).forEach(s => {
       const points = report.devices.find(d => d.label === s.label)[chart.canvas.dataset.curve];

@@ -18,6 +18,16 @@ std::string device_at(size_t index) {
   return fmt::format("/devices/{}", index);
 }
 
+// A device that the model does not fit on would never run: its forecasts are left out where another fits.
+bool runs(const ShownJson& report, size_t device) {
+  auto fits = [&](size_t d) { return report.flag(device_at(d) + "/memory/fits"); };
+  if (fits(device)) return true;
+  for (size_t d = 0; d < report.size("/devices"); ++d) {
+    if (fits(d)) return false;
+  }
+  return true;
+}
+
 // Devices whose operators, curves and timelines have tables: a page of forty GPUs would be nothing but these.
 constexpr size_t kMostDetailed = 16;
 size_t detailed(const ShownJson& report) {
@@ -95,6 +105,7 @@ std::vector<const char*> phases_of(const ShownJson& report) {
   std::vector<const char*> phases;
   for (const char* phase : {"prefill", "decode", "train"}) {
     for (size_t d = 0; d < report.size("/devices"); ++d) {
+      if (!runs(report, d)) continue;
       if (!report.known(device_at(d) + "/" + phase)) continue;
       phases.push_back(phase);
       break;
@@ -113,6 +124,7 @@ std::string device_choice(const ShownJson& report, const char* id) {
   std::string options;
   size_t count = 0;
   for (size_t d = 0; d < report.size("/devices"); ++d) {
+    if (!runs(report, d)) continue;
     std::string at = device_at(d);
     if (!report.known(at + "/prefill") && !report.known(at + "/decode") && !report.known(at + "/train"))
       continue;
@@ -163,6 +175,7 @@ std::string roofline_section(const ShownJson& report) {
   constexpr size_t kMostRows = 12;  // of a phase: beyond, nobody reads; the JSON has all
   std::string tables;
   for (size_t d = 0; d < detailed(report); ++d) {
+    if (!runs(report, d)) continue;
     for (const char* phase : phases_of(report)) {
       std::string list = device_at(d) + "/" + phase + "/operators";
       std::string rows;
@@ -188,7 +201,8 @@ std::string roofline_section(const ShownJson& report) {
   }
   if (tables.empty()) return {};
   return section("roofline", "Roofline",
-                 "<p>Each dot is an operator, its area its share of the phase. Below the slanted roof memory "
+                 "<p>Each dot is an operator, its area its share of the phase (those under 0.2 % are left "
+                 "out). Below the slanted roof memory "
                  "decides, below the flat one "
                  "arithmetic; the dashed roof is what microbenchmarks reached.</p>\n" +
                      device_choice(report, "roofline-device") +
@@ -210,7 +224,7 @@ std::string classes_section(const ShownJson& report) {
     head += column("All", "ms");
     for (size_t d = 0; d < report.size("/devices"); ++d) {
       std::string at = device_at(d) + "/" + phase;
-      if (!report.known(at)) continue;
+      if (!report.known(at) || !runs(report, d)) continue;
       ++bars;
       rows += "<tr>" + row_name(report.text(device_at(d) + "/label"));
       for (const std::string& name : classes) {
@@ -238,6 +252,7 @@ std::string curves_section(const ShownJson& report) {
                              {"over_context", "context_tokens", "Over context", "tokens"}}) {
     std::string rows;
     for (size_t d = 0; d < detailed(report); ++d) {
+      if (!runs(report, d)) continue;
       std::string list = device_at(d) + "/" + curve.list;
       for (size_t i = 0; i < report.size(list); ++i) {
         std::string at = fmt::format("{}/{}", list, i);
@@ -266,6 +281,7 @@ std::string curves_section(const ShownJson& report) {
 std::string timeline_section(const ShownJson& report, const std::string& timeline_file) {
   std::string tables;
   for (size_t d = 0; d < detailed(report); ++d) {
+    if (!runs(report, d)) continue;
     for (const char* phase : phases_of(report)) {
       std::string at = device_at(d) + "/" + phase + "/layer_timeline", rows;
       for (size_t i = 0; i < report.size(at + "/events"); ++i) {

@@ -140,6 +140,8 @@ const std::vector<Heading> kSingleMode = {
     {"Work", "TFLOP", "matrix operations"},
     {"Matrix", "% of peak", ""},
     {"Bandwidth", "% of peak", ""},
+    {"$", "per Mtok", "rent over tokens"},
+    {"J", "per token", "energy of a token"},
     {"Bound by", "", "what bounds most of the time", false},
     {"Checked on", "", "what was measured on this GPU and compared", false}};
 
@@ -171,14 +173,17 @@ std::vector<Shown> single_mode_cells(const ShownJson& report, const std::string&
   auto plain = [&](const char* field, double scale, int decimals) {
     return Shown{report.value(phase + field), report.number(phase + field, scale, decimals)};
   };
-  return {{1, "yes", "good"},
-          {report.value(phase + "/time/value_s"), report.banded(phase + "/time", "_s", kMilli)},
-          {report.value(rate), with_bar(report.number(rate), report.value(rate), largest_rate), "barred"},
-          plain("/matrix_flops", kTera, kSignificant),
-          plain("/flops_utilization", kPercent, 0),
-          plain("/bandwidth_utilization", kPercent, 0),
-          bound_cell(report, phase),
-          checked_cell(report, at)};
+  return {
+      {1, "yes", "good"},
+      {report.value(phase + "/time/value_s"), report.banded(phase + "/time", "_s", kMilli)},
+      {report.value(rate), with_bar(report.number(rate), report.value(rate), largest_rate), "barred"},
+      plain("/matrix_flops", kTera, kSignificant),
+      plain("/flops_utilization", kPercent, 0),
+      plain("/bandwidth_utilization", kPercent, 0),
+      {report.value(at + "/dollars_per_million_tokens"), report.number(at + "/dollars_per_million_tokens")},
+      {report.value(at + "/joules_per_token/value"), report.banded(at + "/joules_per_token", "", 1)},
+      bound_cell(report, phase),
+      checked_cell(report, at)};
 }
 
 std::string list_of(const ShownJson& report, const std::string& at) {

@@ -227,6 +227,8 @@ schedule::LatencyReport sample_training_report() {
       answer.memory.longest_context = 8192;
       answer.memory.largest_batch = 2;
       answer.train = forecast(answer.device, graph::Mode::Train, 1, 4096, 0.15);
+      answer.dollars_per_million_tokens = 0.0297;
+      answer.joules_per_token = band<double>(0.041, 0.3);
     }
     report.devices.push_back(std::move(answer));
   }

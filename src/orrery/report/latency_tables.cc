@@ -35,16 +35,20 @@ std::vector<Cell> refusal(const LatencyReport& report, const DeviceAnswer& answe
   return {device_label(report, answer), std::string("NO"), why_not(report, answer)};
 }
 
+void push_costs(std::vector<Cell>& row, const DeviceAnswer& answer) {
+  row.push_back(answer.dollars_per_million_tokens ? number(*answer.dollars_per_million_tokens) : Cell{});
+  row.push_back(answer.joules_per_token
+                    ? number_with_margin(answer.joules_per_token->value, margin(*answer.joules_per_token))
+                    : Cell{});
+}
+
 std::vector<Cell> serving_row(const LatencyReport& report, const DeviceAnswer& answer) {
   std::vector<Cell> row = {device_label(report, answer), std::string("yes"), context_by_batch(answer)};
   row.push_back(answer.prefill ? milliseconds_cell(answer.ttft) : Cell{});
   row.push_back(answer.decode ? milliseconds_cell(answer.tpot) : Cell{});
   const Interval<double>& rate = answer.tokens_per_second_per_device;
   row.push_back(answer.decode ? number_with_margin(rate.value, margin(rate)) : Cell{});
-  row.push_back(answer.dollars_per_million_tokens ? number(*answer.dollars_per_million_tokens) : Cell{});
-  row.push_back(answer.joules_per_token
-                    ? number_with_margin(answer.joules_per_token->value, margin(*answer.joules_per_token))
-                    : Cell{});
+  push_costs(row, answer);
   const PhaseForecast* phase = deciding_phase(report, answer);
   row.push_back(phase ? Cell(bound_label(answer, *phase)) : Cell{});
   row.push_back(checked_cell(answer));
@@ -61,6 +65,7 @@ std::vector<Cell> single_mode_row(const LatencyReport& report, const DeviceAnswe
   row.push_back(number(phase->matrix_flops.value() * 1e-12));
   row.push_back(number(phase->flops_utilization * kPercent, 0));
   row.push_back(number(phase->bandwidth_utilization * kPercent, 0));
+  push_costs(row, answer);
   row.push_back(bound_label(answer, *phase));
   row.push_back(checked_cell(answer));
   return row;
@@ -80,8 +85,9 @@ Table decision_table(const LatencyReport& report) {
     table.columns = {{"GPU"},       {"fits"},   {"context x batch"}, {"TTFT", "ms"}, {"TPOT", "ms"},
                      {"tok/s/GPU"}, {"$/Mtok"}, {"J/tok"},           {"bound by"},   {"checked on"}};
   } else {
-    table.columns = {{"GPU"},         {"fits"},           {"time", "ms"}, {"tok/s"},     {"TFLOP"},
-                     {"matrix", "%"}, {"bandwidth", "%"}, {"bound by"},   {"checked on"}};
+    table.columns = {{"GPU"},   {"fits"},        {"time", "ms"},     {"tok/s"},
+                     {"TFLOP"}, {"matrix", "%"}, {"bandwidth", "%"}, {"$/Mtok"},
+                     {"J/tok"}, {"bound by"},    {"checked on"}};
   }
   bool marked = false;
   double confidence = 0;

@@ -53,8 +53,19 @@ std::string fits_sentence(const LatencyReport& report, size_t fitting) {
     return fmt::format("{} does not fit on {}: {}.", model, device_label(report, only),
                        why_not(report, only));
   }
-  if (fitting == all) return fmt::format("{} fits on all {} GPUs.", model, all);
-  if (fitting == 0) return fmt::format("{} fits on none of the {} GPUs.", model, all);
+  if (fitting == all)
+    return all == 2 ? model + " fits on both GPUs." : fmt::format("{} fits on all {} GPUs.", model, all);
+  if (fitting == 0) {
+    const DeviceAnswer* easiest = nullptr;
+    for (const DeviceAnswer& a : report.devices) {
+      int width = a.memory.smallest_tensor_parallel;
+      if (width > 0 && (!easiest || width < easiest->memory.smallest_tensor_parallel)) easiest = &a;
+    }
+    std::string none = fmt::format("{} fits on none of the {} GPUs", model, all);
+    if (!easiest) return none + ".";
+    return fmt::format("{}; on {} it would with --tensor-parallel {}.", none, plain_title(*easiest),
+                       easiest->memory.smallest_tensor_parallel);
+  }
   return fmt::format("{} fits on {} of {} GPUs.", model, fitting, all);
 }
 
@@ -67,16 +78,25 @@ std::string serving_sentences(const LatencyReport& report, const std::vector<con
       device_label(report, *fastest), fitting.size() > 1 ? "is the fastest: " : "serves ",
       show(rate(fastest)), show(static_cast<double>(fastest->batch), 0), said(fastest->ttft.value),
       said(fastest->tpot.value));
+  std::vector<std::string> as_good;  // whose band reaches into the fastest one's
+  for (const DeviceAnswer* a : fitting) {
+    bool overlaps = a->tokens_per_second_per_device.high > fastest->tokens_per_second_per_device.low;
+    if (a != fastest && overlaps) as_good.push_back(device_label(report, *a));
+  }
+  constexpr size_t kFew = 3;
+  if (!as_good.empty() && as_good.size() <= kFew) {
+    out += " Its band overlaps with that of " + list_of(as_good) + ", so that their order is not certain.";
+  }
   const DeviceAnswer* cheapest = nullptr;
   for (const DeviceAnswer* a : fitting) {
     if (!a->dollars_per_million_tokens || !std::isfinite(*a->dollars_per_million_tokens)) continue;
     if (!cheapest || *a->dollars_per_million_tokens < *cheapest->dollars_per_million_tokens) cheapest = a;
   }
   if (cheapest && fitting.size() > 1) {
-    out +=
-        fmt::format(" {} the cheapest: ${} per million output tokens.",
-                    cheapest == fastest ? std::string("It is also") : device_label(report, *cheapest) + " is",
-                    show(*cheapest->dollars_per_million_tokens));
+    out += fmt::format(" {} the cheapest: ${} per million output tokens.",
+                       cheapest == fastest ? device_label(report, *fastest) + " is also"
+                                           : device_label(report, *cheapest) + " is",
+                       show(*cheapest->dollars_per_million_tokens));
   } else if (cheapest) {
     out += fmt::format(" A million output tokens cost ${}.", show(*cheapest->dollars_per_million_tokens));
   }
@@ -270,19 +290,23 @@ std::string answer_in_words(const LatencyReport& report) {
 
 std::string trust_in_words(const LatencyReport& report) {
   if (report.devices.empty()) return {};
-  std::vector<std::string> models, kernels, none;
+  std::vector<std::string> models, kernels, fitted, none;
   for (const DeviceAnswer& answer : report.devices) {
-    auto& list = answer.checked_on == "models" ? models : answer.checked_on == "kernels" ? kernels : none;
+    auto& list = answer.checked_on == "models"    ? models
+                 : answer.checked_on == "kernels" ? kernels
+                 : answer.measured_in_weights     ? fitted
+                                                  : none;
     list.push_back(plain_title(answer));
   }
   std::string out;
-  if (!models.empty()) out += "Whole models were measured and compared on " + list_of(models) + "; ";
-  if (!kernels.empty()) out += "single kernels on " + list_of(kernels) + "; ";
+  if (!models.empty()) out += "whole models were measured and compared on " + list_of(models) + "; ";
+  if (!kernels.empty()) out += "single kernels were measured and compared on " + list_of(kernels) + "; ";
+  if (!fitted.empty()) out += "kernels measured on " + list_of(fitted) + " are in the fit; ";
   if (out.empty()) {
     return report.devices.size() > 1 ? "None of these GPUs was measured: all figures carry over from others."
                                      : "This GPU was not measured: all figures carry over from others.";
   }
-  out += none.empty() ? "" : "nothing on " + list_of(none) + "; ";
+  if (!none.empty()) out += "nothing was measured on " + list_of(none) + "; ";
   out.resize(out.size() - 2);
   out[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(out[0])));
   return out + ".";

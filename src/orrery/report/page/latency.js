@@ -4,29 +4,36 @@
   const {css, data, series, faint, number, draw, redraws} = window.orrery;
   const report = data('report'), validation = data('validation');
   const devices = report.devices, phases = ['prefill', 'decode', 'train'];
-  const forecast = devices.filter(d => phases.some(p => d[p]));
+  // What is drawn of a device that the model does not fit on would never run: left out where another fits.
+  const fitting = devices.some(d => d.memory.fits), runs = d => d.memory.fits || !fitting;
+  const forecast = devices.filter(d => runs(d) && phases.some(p => d[p]));
   const narrow = () => matchMedia('(max-width: 560px)').matches;
 
   const dotted = {boxWidth: 6, boxHeight: 6};  // legend marks of charts with dots
   const thin = {color: () => css('grid'), drawBorder: false, tickLength: 4};
   // Labels of a log axis: 1, 10, 100 and, on short axes, 2 and 5 between.
   const logTick = (value, index, ticks) => {
-    const lead = Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
+    const mantissa = value / 10 ** Math.floor(Math.log10(value) + 1e-9), lead = Math.round(mantissa);
+    if (Math.abs(mantissa - lead) > 1e-6) return null;
     const decades = Math.log10(ticks[ticks.length - 1].value / ticks[0].value);
     return lead === 1 || (decades < 2.2 && (lead === 2 || lead === 5)) ? number(value) : null;
   };
   const logAxis = (title, more = {}) => ({type: 'logarithmic', grid: thin, title: {display: true, text: title},
     ticks: {callback: logTick, maxRotation: 0, autoSkip: false}, ...more});
 
-  // Stacked bars, one a device: rows of {label, parts: {name: value}}, a fixed order of names.
-  const stacked = (canvas, rows, unit, marks) => {
-    const names = [];
-    rows.forEach(r => Object.keys(r.parts).forEach(n => { if (!names.includes(n)) names.push(n); }));
+  // The same colour for the same name in every chart; names that are not listed follow.
+  const order = ['weights', 'KV cache', 'activations', 'logits', 'gradients', 'optimizer', 'workspace'];
+  const classOrder = ['linear', 'attention', 'norms and elementwise', 'engine', 'experts', 'collectives', 'optimizer'];
+  const place = (known, name) => { if (!known.includes(name)) known.push(name); return known.indexOf(name); };
+
+  // Stacked bars, one a device: rows of {label, parts: {name: value}}, in the order and colours of `known`.
+  const stacked = (rows, unit, known, marks) => {
+    const names = [...new Set(rows.flatMap(r => Object.keys(r.parts)))].sort((a, b) => place(known, a) - place(known, b));
     const short = label => narrow() && label.length > 15 ? label.slice(0, 9) + '…' + label.slice(-5) : label;
     return {
       type: 'bar',
-      data: {labels: rows.map(r => short(r.label)), datasets: names.map((name, i) => ({label: name, data: rows.map(r => r.parts[name] ?? 0),
-        backgroundColor: series(i), barThickness: 16, borderColor: css('paper'), borderWidth: {right: 1}, borderSkipped: false, pointStyle: 'rectRounded'}))},
+      data: {labels: rows.map(r => short(r.label)), datasets: names.map(name => ({label: name, data: rows.map(r => r.parts[name] ?? 0),
+        backgroundColor: series(place(known, name)), barThickness: 16, borderColor: css('paper'), borderWidth: {right: 1}, borderSkipped: false, pointStyle: 'rectRounded'}))},
       options: {
         indexAxis: 'y',
         scales: {x: {stacked: true, grid: thin, title: {display: true, text: unit}, ticks: {callback: number}},
@@ -47,32 +54,33 @@
       }}] : []};
   };
 
-  const memory = canvas => {
+  const memory = () => {
     const rows = devices.map(d => ({label: d.label, parts: Object.fromEntries(d.memory.components.map(c => [c.component, c.bytes / 1e9]))}));
     const marks = devices.map(d => d.memory.available_bytes / 1e9);
-    const config = stacked(canvas, rows, 'GB', marks);
+    const config = stacked(rows, 'GB', order, marks);
     config.options.scales.x.suggestedMax = Math.max(...marks);
     return config;
   };
 
   const classes = canvas => {
     const phase = canvas.dataset.phase;
-    const rows = devices.filter(d => d[phase]).map(d => ({label: d.label,
+    const rows = forecast.filter(d => d[phase]).map(d => ({label: d.label,
       parts: Object.fromEntries(d[phase].classes.map(c => [c.name, c.time_s * 1e3]))}));
-    return stacked(canvas, rows, 'ms');
+    return stacked(rows, 'ms', classOrder);
   };
 
   // The device that the choices show: at first the one with the most tokens per second, or the least time.
   const speed = d => d.tokens_per_second_per_device?.value ?? Math.max(...phases.map(p => d[p]?.tokens_per_second ?? 0));
   let chosen = devices.indexOf([...forecast].sort((a, b) => speed(b) - speed(a))[0]);
 
+  const kSeen = .002;  // of the phase: an operator that takes less is not drawn
   const roofline = () => {
     const device = devices[chosen], peaks = Object.entries(device.device.peak_flops_per_second);
     const used = report.model.type, peak = device.device.peak_flops_per_second[used] ?? Math.max(...peaks.map(p => p[1]), 1);
     const bandwidth = device.device.memory_bandwidth_bytes_per_second, reached = device.device.achievable_bandwidth_bytes_per_second;
     const dots = phases.filter(p => device[p]).map((phase, i) => ({
       label: phase, type: 'scatter', pointStyle: 'circle', backgroundColor: faint(series(i), .75), borderColor: css('card'), borderWidth: 1, order: 0,
-      data: device[phase].operators.filter(o => o.intensity_flops_per_byte > 0 && o.rate_flops_per_second > 0).map(o => ({
+      data: device[phase].operators.filter(o => o.intensity_flops_per_byte > 0 && o.rate_flops_per_second > 0 && o.total_s > kSeen * device[phase].time.value_s).map(o => ({
         x: o.intensity_flops_per_byte, y: o.rate_flops_per_second / 1e12, operator: o, phase: device[phase]})),
       pointRadius: c => c.raw ? 3 + 17 * Math.sqrt(Math.min(1, c.raw.operator.total_s / c.raw.phase.time.value_s)) : 3,
       pointHoverRadius: c => c.raw ? 4 + 17 * Math.sqrt(Math.min(1, c.raw.operator.total_s / c.raw.phase.time.value_s)) : 4}));
@@ -128,7 +136,7 @@
 
   const curve = canvas => {
     const {curve: list, x} = canvas.dataset, most = 8;
-    const shown = devices.filter(d => d[list].length).sort((a, b) => speed(b) - speed(a)).slice(0, most);
+    const shown = forecast.filter(d => d[list].length).sort((a, b) => speed(b) - speed(a)).slice(0, most);
     const datasets = shown.flatMap(d => {
       const colour = series(devices.indexOf(d)), points = f => d[list].map(p => ({x: p[x], y: f(p) * 1e3, point: p}));
       const edge = {pointRadius: 0, pointHitRadius: 0, borderWidth: 0, backgroundColor: faint(colour, .11), edge: true};
@@ -136,8 +144,10 @@
         pointStyle: 'circle', tension: .15},
         {...edge, label: '', data: points(p => p.time.low_s), fill: '+1'}, {...edge, label: '', data: points(p => p.time.high_s), fill: false}];
     });
+    const low = Math.min(...shown.flatMap(d => d[list].map(p => p.time.low_s))) * 1e3, high = Math.max(...shown.flatMap(d => d[list].map(p => p.time.high_s))) * 1e3;
     return {type: 'line', data: {datasets}, options: {
-      scales: {x: logAxis(x === 'batch' ? 'sequences at once' : 'tokens of context'), y: logAxis('ms per step')},
+      scales: {x: logAxis(x === 'batch' ? 'sequences at once' : 'tokens of context', {min: Math.min(...shown.map(d => d[list][0][x]))}),
+        y: logAxis('ms per step', {min: low / 1.15, max: high * 1.15})},
       interaction: {mode: 'nearest', intersect: false},
       plugins: {legend: {labels: {...dotted, filter: item => item.text}}, tooltip: {filter: item => !item.dataset.edge, callbacks: {
         title: items => items[0]?.dataset.label, label: ({raw}) => [`${number(raw.x)} ${x === 'batch' ? 'sequences' : 'tokens of context'}`,
@@ -200,6 +210,7 @@
       const box = add(root, 'div', 'timeline'), title = add(box, 'h3', '', phase[0].toUpperCase() + phase.slice(1) + ' ');
       add(title, 'span', '', `${number(end * 1e6)} µs a layer`);
       line.lanes.forEach((lane, i) => {
+        if (!line.events.some(e => e.lane === i)) return;
         const row = add(box, 'div', 'lane');
         add(row, 'div', '', lane);
         const track = add(row, 'div', 'track');

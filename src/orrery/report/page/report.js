@@ -70,7 +70,7 @@ window.orrery = (() => {
 
   const css = name => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
   const data = id => JSON.parse(document.getElementById(id).textContent);
-  const series = i => css('s' + (i % 8 + 1));
+  const series = i => css('s' + (i % 10 + 1));
   const faint = (colour, alpha) => colour + Math.round(alpha * 255).toString(16).padStart(2, '0');
   const number = v => v === null || !Number.isFinite(v) ? '–'
     : Math.abs(v) >= 100 || v === 0 ? v.toLocaleString('en', {maximumFractionDigits: 0}) : String(Number(v.toPrecision(3)));
