@@ -22,10 +22,10 @@ constexpr EagerDialect kDialects[] = {
     {"", false, ScoreScale::Multiply, ScoreMask::Add, false, true},
 };
 
-// One operator of an expansion. Operands: kMain, kSecond, kThird are the inputs of the operator that is
+// One operator of an expansion. Operands: kMain and kSecond are the inputs of the operator that is
 // replaced, numbers from 0 are earlier results, kScalar is nothing (a scalar, or tables of positions that
 // count as broadcast).
-constexpr int8_t kMain = -1, kSecond = -2, kThird = -3, kScalar = -4;
+constexpr int8_t kMain = -1, kSecond = -2, kScalar = -4;
 struct Primitive {
   Kind kind;
   int8_t a, b = kScalar;

@@ -26,7 +26,8 @@ double expected_fullest_expert(int64_t tokens, int64_t experts, int64_t experts_
     mass *= (n - t) / (t + 1) * p / (1 - p);
     below += mass;
   }
-  return expectation;
+  double spread = std::sqrt(static_cast<double>(experts) / static_cast<double>(experts - 1));
+  return std::clamp(mean + (expectation - mean) * spread, std::ceil(mean), n);
 }
 
 }  // namespace orrery::graph
