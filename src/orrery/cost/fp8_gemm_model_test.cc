@@ -109,6 +109,32 @@ TEST(Fp8GemmModel, block_scales_launched_by_the_host_never_beat_the_host) {
   }
 }
 
+// Trees and tiles both may make a larger product a little faster, as measured ones are; not by more than
+// this.
+TEST(Fp8GemmModel, shipped_weights_make_no_doubled_product_much_faster_within_a_tile) {
+  const Fp8GemmModel model = Fp8GemmModel::shipped();
+  Random random(Seed{11});
+  for (const char* gpu : {"h100-sxm5-80gb", "h200-sxm-141gb", "l40s", "rtx-4090", "b200-sxm-180gb"}) {
+    const auto target = model.target(named(gpu));
+    for (int i = 0; i < 1000; ++i) {
+      const auto size = [&](double low, double high) {
+        return std::floor(low * std::pow(high / low, random.uniform()));
+      };
+      const Fp8Product p{.m = size(1, 8192), .n = 32 * size(1, 512), .k = 32 * size(1, 512)};
+      const Fp8Price once = model.price(p, DataType::FP8, target);
+      for (double Fp8Product::*dimension : {&Fp8Product::m, &Fp8Product::n, &Fp8Product::k}) {
+        Fp8Product twice = p;
+        twice.*dimension *= 2;
+        const Fp8Price more = model.price(twice, DataType::FP8, target);
+        if (more.parts.tile.rows != once.parts.tile.rows ||
+            more.parts.tile.columns != once.parts.tile.columns)
+          continue;
+        EXPECT_GT(more.time.value(), .8 * once.time.value()) << gpu << ' ' << p.m << ' ' << p.n << ' ' << p.k;
+      }
+    }
+  }
+}
+
 TEST(Fp8GemmModel, damaged_weights_are_refused_with_the_file_named) {
   const std::string good = Fp8GemmModel().to_json();
   EXPECT_NO_THROW(Fp8GemmModel::from_json(good, "good.json"));
