@@ -37,8 +37,12 @@ class Collector {
       matrix("project_in", Component::Embedding, Layers::Once, t.hidden, t.embedding_width, Split::None);
       matrix("project_out", Component::Embedding, Layers::Once, t.embedding_width, t.hidden, Split::None);
     }
-    if (t.relative_buckets > 0)
-      add("relative_bias", Component::Position, Layers::Once, t.relative_buckets, t.heads);
+    if (t.relative_buckets > 0) {
+      WeightGroup& bias =
+          add("relative_bias", Component::Position, Layers::Once, t.relative_buckets, t.heads);
+      bias.split = Split::HeadColumns;
+      bias.units = t.heads;
+    }
     layer(Layers::All, Layers::Dense, Layers::Sparse);
     if (t.final_norm) norm("final_norm", Layers::Once);
     if (t.projection > 0)
