@@ -41,7 +41,7 @@ const std::array<AttentionConstantTraits, kAttentionConstants>& attention_consta
       {CacheCapacitySplit, "cache_capacity_split", .6, .2,
        "ratio"},  // two partitions hold copies of what both read
       {CacheSharpness, "cache_sharpness", 15, .2, "order"},
-      {CacheSharpnessSplit, "cache_sharpness_split", 5, .3, "order"},
+      {CacheSharpnessSplit, "cache_sharpness_split", 12, .3, "order"},
       {CacheEfficiency, "cache_efficiency", .8, .15, "ratio"},
       {CacheReach, "cache_reach", 40, .3, "bytes per clock of one multiprocessor"},
       {FirstTile, "first_tile", .7, .3, "share exposed"},

@@ -11,6 +11,7 @@ namespace orrery::cost {
 
 namespace {
 
+constexpr double kWidestMeasured = 256;
 constexpr double kMostResidual = .7;  // of the logarithm: a tree never doubles a time nor halves it
 constexpr std::array<std::string_view, kAttentionPhases> kPhaseNames = {"prefill", "decode"};
 
@@ -109,7 +110,7 @@ AttentionCost AttentionModel::price(const AttentionLayer& layer, std::span<const
   const double share = weights_.share[phase][static_cast<size_t>(target.nearness)];
   double residual = 0;
   const bool measured_kind = layer.paged && !layer.backward && layer.window <= 0 && !layer.shared_latent &&
-                             layer.cache == layer.type;
+                             layer.cache == layer.type && layer.head_dim <= kWidestMeasured;
   if (share > 0 && measured_kind && !target.sources.empty()) {
     // The trees saw calls repeated alone.
     AttentionParts alone = parts;
