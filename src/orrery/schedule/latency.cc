@@ -313,7 +313,7 @@ LatencyReport predict_latency(const LatencyRequest& request, const RunContext& c
   Predictor predictor(r.predictor, r.weights);
   LatencyReport report = begin_report(r);
   report.predictor = predictor.name();
-  report.weights = predictor.weights().title();
+  report.weights = predictor.weights_title();
   warn(r, report);
   explain(r, report);
   Answerer answerer(r, predictor);

@@ -8,6 +8,7 @@
 
 #include "orrery/base/document.h"
 #include "orrery/base/text.h"
+#include "orrery/cost/calibration.h"
 #include "orrery/cost/fold_model.h"
 #include "orrery/cost/gpu_model.h"
 #include "orrery/cost/roofline_model.h"
@@ -102,13 +103,16 @@ void run_as(graph::ModelConfig& model, DataType type) {
 }
 
 Predictor::Predictor(const std::string& predictor, const std::string& weights)
-    : Predictor(nullptr, weights.empty() ? cost::Weights::shipped() : cost::Weights::read(weights)) {
+    : Predictor(nullptr, weights.empty() || cost::is_calibration_file(weights)
+                             ? cost::Weights::shipped()
+                             : cost::Weights::read(weights)) {
   std::vector<std::string> names = predictor_names();
   if (predictor == "default") {
     auto gpu = std::make_shared<cost::GpuModel>(weights_);
     model_ = gpu;
     from_graph_ = std::make_shared<cost::GpuModel>(*gpu, cost::Measured::FromGraph);
     from_host_ = std::make_shared<cost::GpuModel>(*gpu, cost::Measured::FromHost);
+    if (!weights.empty() && cost::is_calibration_file(weights)) correct(weights);
   } else if (predictor == "roofline") {
     model_ = std::make_shared<cost::RooflineModel>();
   } else {
@@ -125,6 +129,7 @@ Predictor::Predictor(std::shared_ptr<const cost::OperatorModel> model,
       fold_(std::make_shared<cost::FoldModel>()),
       memo_(std::make_shared<cost::PriceMemo>()) {
   if (model_) name_ = model_->title();
+  weights_title_ = weights_->title();
   Node engine = parse_json(std::string(weights_->parameters("engine")), weights_->file());
   eager_ = read_terms(engine.at("framework"), false);
   serving_prefill_ = read_terms(engine.at("serving_prefill"), false);
@@ -132,6 +137,17 @@ Predictor::Predictor(std::shared_ptr<const cost::OperatorModel> model,
   Node bands = parse_json(std::string(weights_->parameters("bands")), weights_->file());
   within_law_ = bands.at("within_law").as_number(0, 1);
   across_laws_ = bands.at("across_laws").as_number(0, 1);
+}
+
+void Predictor::correct(const std::string& file) {
+  cost::Calibrations calibrations = cost::read_calibrations(file);
+  std::vector<std::string> devices;
+  for (const auto& [device, calibration] : calibrations) devices.push_back(device);
+  weights_title_ = fmt::format("{}, correcting {} for {}", file.substr(file.find_last_of('/') + 1),
+                               weights_title_, join(devices, ", "));
+  for (std::shared_ptr<const cost::OperatorModel>* model : {&model_, &from_graph_, &from_host_}) {
+    *model = std::make_shared<cost::CalibratedModel>(*model, calibrations);
+  }
 }
 
 const cost::OperatorModel& Predictor::model(const hardware::Device& device) const {

@@ -33,6 +33,8 @@ class Predictor {
 
   const std::string& name() const { return name_; }
   const cost::Weights& weights() const { return *weights_; }
+  // "default.json, fitted on A100-SXM4-80GB, L40S", "mine.json, correcting default.json for l40s"
+  const std::string& weights_title() const { return weights_title_; }
   const cost::OperatorModel& model(
       const hardware::Device&) const;  // accelerators are priced by the fold model
   // For kernels that were timed alone.
@@ -51,7 +53,8 @@ class Predictor {
                       bool timeline, Forecast* forecast = nullptr) const;
 
  private:
-  std::string name_;
+  void correct(const std::string& calibration_file);
+  std::string name_, weights_title_;
   std::shared_ptr<const cost::Weights> weights_;
   std::shared_ptr<const cost::OperatorModel> model_, from_graph_, from_host_, fold_;
   std::shared_ptr<cost::PriceMemo> memo_;
