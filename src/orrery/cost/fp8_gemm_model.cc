@@ -30,10 +30,14 @@ constexpr Spread kSameKernels = {.05, .06, .08, .08, .06, .08, .06, 1};
 constexpr Spread kBulkCopies = {.07, .10, .15, .18, .06, .06, .08, 1};
 constexpr Spread kOldKernels = {.10, .10, .15, .60, .08, .10, .08, 1.4};
 
-const Spread& spread_for(Fp8Nearness nearness, const Fp8Parts& parts) {
+// Kernels of which no row of any GPU was measured: tiles, L2 rate and how products queue are known from
+// documents alone.
+constexpr Spread kUnmeasured = {.12, .15, .20, .25, .08, .20, .10, 1.2};
+
+const Spread& spread_for(Fp8Nearness nearness, Fp8Kernels kernels) {
   if (nearness == Fp8Nearness::Chip) return kSameChip;
-  if (nearness == Fp8Nearness::Other) return parts.tile.bulk_copies ? kBulkCopies : kOldKernels;
-  return kSameKernels;
+  if (nearness != Fp8Nearness::Other) return kSameKernels;
+  return kernels == Fp8Kernels::Sm90 ? kBulkCopies : kernels == Fp8Kernels::Sm89 ? kOldKernels : kUnmeasured;
 }
 
 double square(double x) {
@@ -153,10 +157,12 @@ void Fp8GemmModel::finish(const Fp8Product& product, DataType type, const Target
                           double residual, Fp8Price* price) const {
   const Fp8Parts& parts = price->parts;
   const size_t nearness = static_cast<size_t>(target.nearness);
-  const double share = target.source ? weights_.share[nearness] : 0;
+  // Products of experts have tiles of their own: the trees never saw them.
+  const double share = target.source && product.experts <= 1 ? weights_.share[nearness] : 0;
   double time = parts.time;
   std::array<double, 2> band{};
-  const Spread& spread = spread_for(target.nearness, parts);
+  const Spread& spread =
+      spread_for(target.nearness, (type == DataType::NVFP4 ? target.nvfp4 : target.fp8).kernels);
   const double around = kBand * spread_of(parts, spread);
   if (type == DataType::FP8) {
     time = std::max(parts.floor, time * std::exp(share * residual));
