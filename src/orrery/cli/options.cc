@@ -1,9 +1,12 @@
 #include "orrery/cli/options.h"
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <filesystem>
 
 #include "orrery/base/text.h"
 #include "orrery/graph/model_catalogue.h"
+#include "orrery/graph/readers/onnx.h"
 #include "orrery/hardware/catalogue.h"
 
 namespace orrery::cli {
@@ -40,6 +43,17 @@ T pick(const Choice<T> (&choices)[N], const std::string& name) {
     if (name == choice.name) return choice.value;
   }
   throw InputError("'" + printable(name) + "' is not one of " + join(names(choices), ", "));
+}
+
+std::pair<std::string, int64_t> parse_dim(const std::string& text) {
+  size_t equals = text.find('=');
+  int64_t value = 0;
+  const char* end = text.data() + text.size();
+  if (equals != std::string::npos && equals > 0) {
+    auto [stop, failure] = std::from_chars(text.data() + equals + 1, end, value);
+    if (failure == std::errc() && stop == end && value > 0) return {text.substr(0, equals), value};
+  }
+  throw InputError("--dim '" + printable(text) + "': expected NAME=SIZE with a positive size, such as batch=8");
 }
 
 }  // namespace
@@ -94,10 +108,37 @@ std::vector<hardware::Device> find_devices(const std::string& list) {
   return devices;
 }
 
+bool is_graph_file(const std::string& model) { return model.ends_with(".onnx"); }
+
+schedule::GraphRequest to_graph_request(const ModelOnDevices& o) {
+  graph::OnnxOptions options;
+  for (const std::string& dim : o.dims) options.dims.insert(parse_dim(dim));
+  if (o.mode == "decode") throw InputError("--mode decode needs a model configuration: a graph has no KV cache");
+  options.train = o.mode == "train";
+  options.optimizer = pick(kOptimizers, o.optimizer);
+  options.fuse = !o.no_fuse;
+  if (o.batch > 0) options.dims.emplace("batch", o.batch);
+  graph::OnnxModel model = graph::read_onnx(o.model, options);
+  schedule::GraphRequest request;
+  request.name = std::filesystem::path(o.model).stem().string();
+  request.graph = std::move(model.graph);
+  request.parameters = model.parameters;
+  request.notes = std::move(model.notes);
+  request.train = options.train;
+  auto batch = options.dims.find("batch");
+  request.batch = batch == options.dims.end() ? 1 : batch->second;
+  request.devices = find_devices(o.devices);
+  if (o.dollars_per_hour > 0) request.dollars_per_hour = o.dollars_per_hour;
+  request.predictor = o.predictor;
+  request.weights = o.weights;
+  return request;
+}
+
 schedule::LatencyRequest to_request(const ModelOnDevices& o) {
   schedule::LatencyRequest request;
   request.model = graph::find_model(o.model);
   request.devices = find_devices(o.devices);
+  if (!o.dims.empty()) throw InputError("--dim names a dimension of an .onnx file; this model has none");
   if (!o.mode.empty()) request.mode = pick(kModes, o.mode);
   request.prompt = o.prompt;
   request.output_tokens = o.output_tokens;

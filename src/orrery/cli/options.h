@@ -6,6 +6,7 @@
 
 #include "orrery/cli/command.h"
 #include "orrery/hardware/device.h"
+#include "orrery/schedule/graph_latency.h"
 #include "orrery/schedule/latency.h"
 
 namespace orrery::cli {
@@ -30,5 +31,9 @@ void add_model_and_devices(CLI::App& app, ModelOnDevices& options, bool model_re
 // Resolves names and files. Throws InputError for what is not known or makes no sense.
 std::vector<hardware::Device> find_devices(const std::string& names);
 schedule::LatencyRequest to_request(const ModelOnDevices& options);
+
+// A model that is a graph already: an .onnx file.
+bool is_graph_file(const std::string& model);
+schedule::GraphRequest to_graph_request(const ModelOnDevices& options);
 
 }  // namespace orrery::cli

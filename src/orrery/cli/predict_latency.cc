@@ -14,6 +14,7 @@
 #include "orrery/report/latency_validation.h"
 #include "orrery/report/perfetto.h"
 #include "orrery/schedule/kernels.h"
+#include "orrery/schedule/runs.h"
 
 namespace orrery::cli {
 namespace {
@@ -45,11 +46,21 @@ void write_folder(const schedule::LatencyReport& report, const report::RunInfo& 
   *common.err << "wrote " << (folder / "report.html").string() << ", report.json, timeline.json\n";
 }
 
-int predict_model(const Options& options, const Common& common) {
+schedule::LatencyReport forecast(const Options& options, const Common& common) {
+  bool timeline = !common.output.empty();
+  if (is_graph_file(options.on.model)) {
+    schedule::GraphRequest request = to_graph_request(options.on);
+    request.timeline = timeline;
+    return schedule::predict_graph_latency(request, common.context());
+  }
   schedule::LatencyRequest request = to_request(options.on);
-  request.timeline = !common.output.empty();
+  request.timeline = timeline;
+  return schedule::predict_latency(request, common.context());
+}
+
+int predict_model(const Options& options, const Common& common) {
   auto started = std::chrono::steady_clock::now();
-  schedule::LatencyReport report = schedule::predict_latency(request, common.context());
+  schedule::LatencyReport report = forecast(options, common);
   report.command = common.command_line;
   report::RunInfo run = report::run_info(Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()));
   if (!common.output.empty()) write_folder(report, run, common);
@@ -84,7 +95,8 @@ Action declare_predict_latency(CLI::App& app, Common& common) {
       auto layout = options->layout.empty() ? schedule::KernelLayout::Auto : *schedule::parse_kernel_layout(options->layout);
       return write_rows(schedule::write_kernels(table, schedule::price_kernels(table, layout, predictor, common.context())), common);
     }
-    throw InputError("--runs is not there yet");
+    CsvTable table = read_csv(options->runs);
+    return write_rows(schedule::write_kernels(table, schedule::forecast_runs(table, predictor, common.context())), common);
   };
 }
 

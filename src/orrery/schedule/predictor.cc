@@ -197,26 +197,31 @@ Forecast Predictor::forecast(const graph::Graph& graph, std::span<const cost::Op
 PhaseForecast Predictor::phase(const graph::ModelConfig& model, const graph::Workload& workload,
                                const hardware::Device& device, Driver driver, bool timeline,
                                Forecast* raw) const {
-  graph::Graph graph = graph::build_graph(model, workload);
+  PhaseOf what{workload.mode, workload.batch, workload.sequence, model.type};
+  return phase(graph::build_graph(model, workload), what, device, driver, timeline, raw);
+}
+
+PhaseForecast Predictor::phase(const graph::Graph& graph, const PhaseOf& what, const hardware::Device& device,
+                               Driver driver, bool timeline, Forecast* raw) const {
   std::vector<cost::OperatorCost> costs = price(graph, device);
   ForecastOptions options;
-  options.engine = engine(driver, workload.mode);
-  options.sequences = workload.batch;
+  options.engine = engine(driver, what.mode);
+  options.sequences = what.batch;
   options.within_law = within_law_;
   options.across_laws = across_laws_;
   options.timeline_layer = timeline && graph.layers > 0 ? graph.layers / 2 : -1;
   Forecast time = schedule::forecast(graph, costs, device, options);
 
   PhaseForecast phase;
-  phase.mode = workload.mode;
-  phase.batch = workload.batch;
-  phase.sequence = workload.sequence;
+  phase.mode = what.mode;
+  phase.batch = what.batch;
+  phase.sequence = what.sequence;
   phase.time = time.time;
   phase.device_busy = time.busy;
   phase.overhead = time.waiting + time.engine;
   phase.matrix_flops = graph::matrix_flops(graph);
   double total = time.time.value.value();
-  phase.flops_utilization = phase.matrix_flops.value() / (total * peak(device, model.type).value());
+  phase.flops_utilization = phase.matrix_flops.value() / (total * peak(device, what.type).value());
   phase.bandwidth_utilization = time.traffic.value() / (total * device.memory_bandwidth.value());
   phase.layer = std::move(time.layer);
 

@@ -23,6 +23,13 @@ enum class Driver : uint8_t {
 // The names that --predictor takes.
 std::vector<std::string> predictor_names();
 
+// What a graph is a phase of, for the report and the engine's terms.
+struct PhaseOf {
+  graph::Mode mode = graph::Mode::Prefill;
+  int64_t batch = 1, sequence = 1;
+  DataType type = DataType::BF16;  // whose peak the utilization is a share of
+};
+
 class Predictor {
  public:
   // predictor: one of predictor_names(). weights: a file, empty = shipped. Throws InputError for an unknown
@@ -49,6 +56,8 @@ class Predictor {
   Forecast forecast(const graph::Graph&, std::span<const cost::OperatorCost>, const hardware::Device&, Driver,
                     graph::Mode, int64_t sequences) const;
   // Everything of a phase; timeline: of a layer in the middle.
+  PhaseForecast phase(const graph::Graph&, const PhaseOf&, const hardware::Device&, Driver, bool timeline,
+                      Forecast* forecast = nullptr) const;
   PhaseForecast phase(const graph::ModelConfig&, const graph::Workload&, const hardware::Device&, Driver,
                       bool timeline, Forecast* forecast = nullptr) const;
 
