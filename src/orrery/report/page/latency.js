@@ -117,6 +117,7 @@
     g.save();
     g.font = `12px ${css('sans')}`;
     g.fillStyle = css('ink');
+    Object.assign(g, {strokeStyle: css('paper'), lineWidth: 4, lineJoin: 'round'});
     for (let i = 0; i < phaseCount; ++i) {
       const largest = points.filter(q => q.i === i).sort((a, b) => b.o.total_s - a.o.total_s).slice(0, narrow() ? 2 : 4);
       for (const {p, r, o} of largest) {
@@ -128,6 +129,7 @@
         });
         if (!place) continue;
         taken.push([place[0] - 4, place[1] - 13, place[0] + w + 4, place[1] + 5]);
+        g.strokeText(o.name, ...place);  // a halo: the roofs run through
         g.fillText(o.name, ...place);
       }
     }
