@@ -1,6 +1,6 @@
 """The latency page as a person meets it, in headless Chromium: at 390 and 1440 px, light and dark, with and without scripts.
 
-    report_browser_test.py PROGRAM    PROGRAM: orrery_report_test, which writes the sample pages; or `orrery` itself
+    report_browser_test.py PROGRAM...    PROGRAM: orrery_report_test, which writes the sample pages; `orrery`, which predicts
 
 Checks: no sideways scroll; every text has a contrast of at least 4.5 (3 where it is large) against what lies behind it, chart labels
 too; every number in the text equals the JSON value that it points at, and the charts draw the JSON's values; nothing is asked of the
@@ -204,7 +204,7 @@ def write_pages(program, folder):
     if pathlib.Path(program).name == "orrery":
         command = [program, "predict", "latency", "llama-3.1-8b", "--device", "h200-sxm,h100-sxm,l40s,rtx-4090,mi300x,t4", "--output", str(folder)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return [(folder / "report.html", folder / "latency.json")]
+        return [(folder / "report.html", folder / "report.json")]
     subprocess.run([program, "--gtest_filter=LatencySample.*"], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "ORRERY_SAMPLE_OUT": str(folder)})
     return [(folder / f"{name}.html", folder / f"{name}.json") for name in ("serving", "training", "hostile")]
 
@@ -217,8 +217,9 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         problems = []
-        for page, json_file in write_pages(sys.argv[1], folder):
-            problems += [f"{page.name}, {p}" for p in check_page(chromium, folder, page, json_file)]
+        for program in sys.argv[1:]:
+            for page, json_file in write_pages(program, folder):
+                problems += [f"{page.name}, {p}" for p in check_page(chromium, folder, page, json_file)]
     for problem in problems:
         print("FAILED", problem)
     return 1 if problems else 0

@@ -245,7 +245,13 @@ std::string devices_section(const ShownJson& report) {
       "tabindex=\"0\" "
       "aria-label=\"GPUs side by side\">\n<table class=\"sortable decision\">\n<thead><tr>" +
       head + "</tr></thead>\n<tbody>\n" + rows + "</tbody>\n</table>\n</div>\n";
-  out += "<p class=\"note\">± spans the band that the forecast is meant to stay in.</p>\n";
+  for (size_t i = 0; i < report.size("/devices"); ++i) {
+    std::string at = device_at(i) + (serving ? "/ttft/confidence" : "/" + mode + "/time/confidence");
+    if (!(report.value(at) > 0)) continue;
+    out += "<p class=\"note\">± spans the band that is meant to hold " + report.number(at, kPercent, 0) +
+           " % of measurements.</p>\n";
+    break;
+  }
   if (!notes.empty())
     out += "<details class=\"notes\" open><summary>Notes on single GPUs</summary>\n<ul>\n" + notes +
            "</ul></details>\n";
