@@ -15,6 +15,8 @@ constexpr Command kCommands[] = {
      declare_predict_latency},
     {"predict", "memory", "what fills a device's memory, by component, and what fits",
      "orrery predict memory llama-3.1-70b --mode train --tensor-parallel 8", declare_predict_memory},
+    {"validate", "latency", "how far forecasts are from what was measured, each GPU left out of its own fit",
+     "orrery validate latency --only speed", declare_validate_latency},
     {"show", "gpus", "the GPUs that are known, or all facts of one with their sources", "orrery show gpus h100-sxm", declare_show_gpus},
     {"show", "models", "the models that are known, or the configuration of one", "orrery show models llama-3.1-8b", declare_show_models},
     {"completion", "", "prints the completion script of a shell", "source <(orrery completion bash)", declare_completion},

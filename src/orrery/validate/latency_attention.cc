@@ -28,7 +28,7 @@ auto shape_key(const AttentionRow& row) {
 }
 
 const char* phase_name(size_t phase) {
-  return phase == 0 ? "prefill" : "decode";
+  return phase == 0 ? "prefill attention" : "decode attention";
 }
 
 }  // namespace

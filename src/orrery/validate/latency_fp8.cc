@@ -21,33 +21,6 @@ struct Scored {
   Fp8Price price;
 };
 
-std::vector<double> ranks(const std::vector<double>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
-  std::vector<double> rank(values.size());
-  for (size_t i = 0; i < order.size();) {
-    size_t j = i;
-    while (j < order.size() && values[order[j]] == values[order[i]]) ++j;
-    for (size_t l = i; l < j; ++l) rank[order[l]] = static_cast<double>(i + j - 1) / 2;
-    i = j;
-  }
-  return rank;
-}
-
-double correlation(const std::vector<double>& a, const std::vector<double>& b) {
-  const double n = static_cast<double>(a.size());
-  const double mean_a = std::accumulate(a.begin(), a.end(), 0.0) / n;
-  const double mean_b = std::accumulate(b.begin(), b.end(), 0.0) / n;
-  double ab = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    ab += (a[i] - mean_a) * (b[i] - mean_b);
-    aa += (a[i] - mean_a) * (a[i] - mean_a);
-    bb += (b[i] - mean_b) * (b[i] - mean_b);
-  }
-  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0;
-}
-
 // Arithmetic at peak or compulsory traffic at nominal bandwidth: activations of 16 bits in and out, weights
 // of 8.
 double speed_of_light(const Fp8Row& row, const hardware::Device& device) {
@@ -56,39 +29,13 @@ double speed_of_light(const Fp8Row& row, const hardware::Device& device) {
   return std::max(flops, bytes / device.memory_bandwidth.value());
 }
 
-Fp8Scores score(const std::vector<Scored>& all) {
-  Fp8Scores s;
-  s.rows = all.size();
-  if (all.empty()) return s;
-  std::vector<double> errors, predicted, measured;
-  std::array<double, 4> in_class{};
-  double off = 0, time = 0;
+LatencyScores score(const std::vector<Scored>& all) {
+  std::vector<TimedRow> rows;
   for (const auto& [row, price] : all) {
     const double seconds = price.time.value();
-    const double error = std::abs(seconds / row.seconds - 1);
-    const size_t size = cost::fp8_time_class(row.seconds);
-    errors.push_back(error);
-    predicted.push_back(seconds);
-    measured.push_back(row.seconds);
-    s.mean += error;
-    s.bias += std::log(seconds / row.seconds);
-    s.size_class[size] += error;
-    ++in_class[size];
-    off += std::abs(seconds - row.seconds);
-    time += row.seconds;
-    s.coverage += row.seconds >= seconds * price.low && row.seconds <= seconds * price.high ? 1 : 0;
-    s.width += price.high - price.low;
+    rows.push_back({seconds, row.seconds, seconds * price.low, seconds * price.high});
   }
-  const double n = static_cast<double>(all.size());
-  for (double* value : {&s.mean, &s.bias, &s.coverage, &s.width}) *value /= n;
-  for (size_t c = 0; c < in_class.size(); ++c)
-    s.size_class[c] = in_class[c] > 0 ? s.size_class[c] / in_class[c] : 0;
-  s.weighted = off / time;
-  s.rank = correlation(ranks(predicted), ranks(measured));
-  std::nth_element(errors.begin(), errors.begin() + static_cast<std::ptrdiff_t>(errors.size() / 2),
-                   errors.end());
-  s.median = errors[errors.size() / 2];
-  return s;
+  return validate::score(rows);
 }
 
 class Evaluation {
@@ -100,8 +47,8 @@ class Evaluation {
     block_ = cost::read_fp8_rows(path, DataType::FP8Block);
   }
 
-  std::vector<Fp8Scores> run() {
-    std::vector<Fp8Scores> scores;
+  std::vector<LatencyScores> run() {
+    std::vector<LatencyScores> scores;
     for (const std::string& left_out : fp8_.gpus) {
       const Fp8GemmModel model = fit([&](const std::string& gpu, const Fp8Row&) { return gpu != left_out; });
       scores.push_back(
@@ -154,15 +101,16 @@ class Evaluation {
     return out;
   }
 
-  static Fp8Scores named(Fp8Scores scores, const std::string& gpu, const char* type, const char* setting) {
+  static LatencyScores named(LatencyScores scores, const std::string& gpu, const char* type,
+                             const char* setting) {
     scores.gpu = gpu;
-    scores.type = type;
+    scores.what = std::string(type) + " GEMM";
     scores.setting = setting;
     return scores;
   }
 
   // The best source of each baseline, on the shapes that both GPUs have.
-  void baselines(const std::string& target, Fp8Scores* scores) const {
+  void baselines(const std::string& target, LatencyScores* scores) const {
     const hardware::Device device = catalogue_.device(target);
     for (size_t g = 0; g < fp8_.gpus.size(); ++g) {
       if (fp8_.gpus[g] == target) continue;
@@ -195,17 +143,17 @@ class Evaluation {
 
 }  // namespace
 
-std::vector<Fp8Scores> evaluate_fp8(const std::string& data_folder, const hardware::Catalogue& catalogue,
-                                    int threads) {
+std::vector<LatencyScores> evaluate_fp8(const std::string& data_folder, const hardware::Catalogue& catalogue,
+                                        int threads) {
   return Evaluation(data_folder, catalogue, threads).run();
 }
 
-std::vector<report::Table> fp8_tables(const std::vector<Fp8Scores>& scores) {
+std::vector<report::Table> fp8_tables(const std::vector<LatencyScores>& scores) {
   const auto percent = [](double share) { return report::number(100 * share, 1); };
   report::Table errors{
       "FP8 products, quantization included: error",
       {{"GPU", ""},
-       {"type", ""},
+       {"what", ""},
        {"setting", ""},
        {"rows", ""},
        {"mean", "%"},
@@ -217,7 +165,8 @@ std::vector<report::Table> fp8_tables(const std::vector<Fp8Scores>& scores) {
        {"<1 ms", "%"},
        {"more", "%"}},
       {},
-      {"Error: |predicted / measured - 1|; by time: weighted by measured time; bias: mean log ratio.",
+      {"Error: |predicted / measured - 1|; by time: weighted by measured time; bias: mean of predicted / "
+       "measured - 1.",
        "Families left out: four folds of (n, k), the GPU's other rows in the fit.",
        "fp8_block was measured with each call launched by the host: 60 to 340 us of host time, of which a "
        "GPU "
@@ -225,7 +174,7 @@ std::vector<report::Table> fp8_tables(const std::vector<Fp8Scores>& scores) {
   report::Table bands{
       "FP8 products: baselines, order and bands",
       {{"GPU", ""},
-       {"type", ""},
+       {"what", ""},
        {"setting", ""},
        {"mean", "%"},
        {"copy", "%"},
@@ -236,9 +185,9 @@ std::vector<report::Table> fp8_tables(const std::vector<Fp8Scores>& scores) {
        {"width / median error", ""}},
       {},
       {"Copy: the other GPU's measured row; times the ratio of the two GPUs' speeds of light."}};
-  for (const Fp8Scores& s : scores) {
+  for (const LatencyScores& s : scores) {
     std::vector<report::Cell> row = {s.gpu,
-                                     s.type,
+                                     s.what,
                                      s.setting,
                                      report::number(static_cast<double>(s.rows), 0),
                                      percent(s.mean),
@@ -251,7 +200,7 @@ std::vector<report::Table> fp8_tables(const std::vector<Fp8Scores>& scores) {
     const auto baseline = [&](double value) {
       return value > 0 ? report::Cell(percent(value)) : report::Cell();
     };
-    bands.rows.push_back({s.gpu, s.type, s.setting, percent(s.mean), baseline(s.copy),
+    bands.rows.push_back({s.gpu, s.what, s.setting, percent(s.mean), baseline(s.copy),
                           baseline(s.copy_scaled), report::number(s.rank, 3), percent(s.coverage),
                           percent(s.width), report::number(s.width / std::max(1e-9, s.median), 1)});
   }

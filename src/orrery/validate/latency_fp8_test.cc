@@ -11,8 +11,8 @@ TEST(LatencyFp8, left_out_gpus_and_families_stay_within_the_asked_errors) {
   const char* data = std::getenv("ORRERY_DATA");
   if (data == nullptr) GTEST_SKIP() << "ORRERY_DATA names no folder with the measured data";
   const auto scores = evaluate_fp8(data, hardware::Catalogue::shipped(), 2);
-  for (const Fp8Scores& s : scores) {
-    if (s.type != "fp8") continue;
+  for (const LatencyScores& s : scores) {
+    if (s.what != "fp8 GEMM") continue;
     const bool hopper = s.gpu.find("H100") != std::string::npos;
     if (s.setting == "GPU left out") {
       EXPECT_LT(s.mean, hopper ? .127 : .187) << s.gpu;

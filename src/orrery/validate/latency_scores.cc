@@ -8,6 +8,8 @@ namespace orrery::validate {
 
 namespace {
 
+constexpr size_t kMostPoints = 150;
+
 std::vector<double> ranks(const std::vector<double>& values) {
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -54,7 +56,7 @@ LatencyScores score(const std::vector<TimedRow>& rows) {
     predicted.push_back(row.predicted);
     measured.push_back(row.measured);
     s.mean += error;
-    s.bias += std::log(row.predicted / row.measured);
+    s.bias += row.predicted / row.measured - 1;
     s.size_class[c] += error;
     in_class[c] += 1;
     off += std::abs(row.predicted - row.measured);
@@ -70,6 +72,12 @@ LatencyScores score(const std::vector<TimedRow>& rows) {
   std::nth_element(errors.begin(), errors.begin() + static_cast<std::ptrdiff_t>(errors.size() / 2),
                    errors.end());
   s.median = errors[errors.size() / 2];
+
+  std::vector<TimedRow> sorted = rows;
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const TimedRow& a, const TimedRow& b) { return a.measured < b.measured; });
+  const size_t points = std::min(kMostPoints, rows.size());
+  for (size_t i = 0; i < points; ++i) s.points.push_back(sorted[(2 * i + 1) * rows.size() / (2 * points)]);
   return s;
 }
 

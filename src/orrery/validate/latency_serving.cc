@@ -206,10 +206,18 @@ ServingScores replay(const std::vector<ServedRequest>& requests, const LoggedSch
       double error = sum(value, schedule.scheduled[i], schedule.first[i]) / (r.first_token - r.scheduled) - 1;
       scores.prefill_error += std::abs(error);
       scores.prefill_bias += error;
+      scores.prefill.push_back({sum(value, schedule.scheduled[i], schedule.first[i]),
+                                r.first_token - r.scheduled,
+                                sum(low, schedule.scheduled[i], schedule.first[i]),
+                                sum(high, schedule.scheduled[i], schedule.first[i])});
     }
     if (r.output < 2) continue;
     double measured = r.last_token - r.first_token,
            error = sum(value, schedule.first[i], schedule.last[i]) / measured - 1;
+    const double tokens = static_cast<double>(r.output - 1);
+    scores.tpot.push_back({sum(value, schedule.first[i], schedule.last[i]) / tokens, measured / tokens,
+                           sum(low, schedule.first[i], schedule.last[i]) / tokens,
+                           sum(high, schedule.first[i], schedule.last[i]) / tokens});
     decoders += 1;
     scores.tpot_error += std::abs(error);
     scores.tpot_bias += error;

@@ -23,8 +23,8 @@
 #include <string>
 #include <vector>
 
-#include "orrery/report/table.h"
 #include "orrery/schedule/engine_step.h"
+#include "orrery/validate/latency_scores.h"
 
 namespace orrery::validate {
 
@@ -61,8 +61,9 @@ struct ServingScores {
   std::string gpu, predictor;
   size_t requests = 0, preempted = 0;
   double tpot_error = 0, tpot_bias = 0, prefill_error = 0, prefill_bias = 0;  // mean of |p/m − 1|, of p/m − 1
-  double run_ratio = 0;     // predicted over measured time of the whole run
-  double tpot_covered = 0;  // share within the 90 % band
+  double run_ratio = 0;                 // predicted over measured time of the whole run
+  double tpot_covered = 0;              // share within the 90 % band
+  std::vector<TimedRow> tpot, prefill;  // a row a request
 };
 ServingScores replay(const std::vector<ServedRequest>&, const LoggedSchedule&, const schedule::EngineStep&);
 
