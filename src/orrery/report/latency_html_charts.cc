@@ -164,11 +164,11 @@ std::string memory_section(const ShownJson& report) {
             cell(report.number(at + "/available_bytes", kGiga)) + count("/longest_context_tokens") +
             count("/largest_batch") + "</tr>\n";
   }
-  return section(
-      "memory", "What fills the memory",
-      "<p>Memory of one device by component, against what the engine may use of it (the tick).</p>\n" +
-          canvas("memory", "Memory by component and device", "", "bars", report.size("/devices")) +
-          numbers("Memory in numbers, with the longest context", table(head, rows)));
+  return section("memory", "What fills the memory",
+                 "<p>Memory of one device by component, with the batch that the table gives, against what "
+                 "may be used of it (the tick).</p>\n" +
+                     canvas("memory", "Memory by component and device", "", "bars", report.size("/devices")) +
+                     numbers("Memory in numbers, with the longest context", table(head, rows)));
 }
 
 std::string roofline_section(const ShownJson& report) {
@@ -243,6 +243,21 @@ std::string classes_section(const ShownJson& report) {
   return section("classes", "Where the time goes", body);
 }
 
+std::string curve_caption(const ShownJson& report) {
+  std::string mode = report.raw("/workload/mode");
+  if (mode == "train") return "Time of one training iteration.";
+  if (mode == "prefill") return "Time of one prefill.";
+  if (mode == "decode") return "Time of one decode step.";
+  for (size_t d = 0; d < report.size("/devices"); ++d) {
+    std::string tokens = device_at(d) + "/decode/sequence_tokens";
+    if (!runs(report, d) || !report.known(tokens)) continue;
+    return "Time of one decode step: over batch with " + report.number(tokens, 1, 0) +
+           " tokens in the cache of each sequence, over context "
+           "with one sequence.";
+  }
+  return "Time of one step.";
+}
+
 std::string curves_section(const ShownJson& report) {
   std::string body;
   struct Curve {
@@ -267,15 +282,15 @@ std::string curves_section(const ShownJson& report) {
                        column(curve.x == std::string("batch") ? "Batch" : "Context", curve.unit) +
                        column("Step", "ms") + column("Tokens/s");
     body += fmt::format("<div><h3>{}</h3>\n", curve.title) +
-            canvas("curve", std::string("Time of a decode step ") + curve.title,
+            canvas("curve", std::string("Time of one step, ") + curve.title,
                    fmt::format("data-curve=\"{}\" data-x=\"{}\"", curve.list, curve.x), "tall") +
             numbers(std::string(curve.title) + " in numbers" + of_the_first(report), table(head, rows)) +
             "</div>\n";
   }
   if (body.empty()) return {};
-  return section(
-      "curves", "Latency over batch and context",
-      "<p>Time of one decode step; the shade is the band.</p>\n<div class=\"pair\">\n" + body + "</div>\n");
+  return section("curves", "Latency over batch and context",
+                 "<p>" + curve_caption(report) + " The shade is the band.</p>\n<div class=\"pair\">\n" +
+                     body + "</div>\n");
 }
 
 std::string timeline_section(const ShownJson& report, const std::string& timeline_file) {
