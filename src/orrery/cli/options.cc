@@ -125,8 +125,11 @@ schedule::GraphRequest to_graph_request(const ModelOnDevices& o) {
   request.parameters = model.parameters;
   request.notes = std::move(model.notes);
   request.train = options.train;
-  auto batch = options.dims.find("batch");
-  request.batch = batch == options.dims.end() ? 1 : batch->second;
+  request.batch = model.batch;
+  if (o.batch > 0 && model.batch != o.batch) {
+    throw InputError(Place{o.model, 0, 0}, "the first dimension of its input is " + std::to_string(model.batch) + " with --batch " +
+                                               std::to_string(o.batch) + ": it is fixed, or has another name, which --dim NAME=SIZE sets");
+  }
   request.devices = find_devices(o.devices);
   if (o.dollars_per_hour > 0) request.dollars_per_hour = o.dollars_per_hour;
   request.predictor = o.predictor;

@@ -230,6 +230,14 @@ KernelLayout detect_layout(const CsvTable& table) {
                    "times k×n)");
 }
 
+std::vector<graph::Kernel> read_kernels(const CsvTable& table, KernelLayout layout) {
+  if (layout == KernelLayout::Auto) layout = detect_layout(table);
+  RowReader reader(table, layout);
+  std::vector<graph::Kernel> kernels;
+  for (size_t row = 0; row < table.rows(); ++row) kernels.push_back(graph::Kernel{{reader.shape(row)}});
+  return kernels;
+}
+
 std::vector<KernelTimes> price_kernels(const CsvTable& table, KernelLayout layout, const Predictor& predictor,
                                        const RunContext& context) {
   if (layout == KernelLayout::Auto) layout = detect_layout(table);

@@ -31,6 +31,9 @@ std::optional<KernelLayout> parse_kernel_layout(std::string_view);
 // open.
 KernelLayout detect_layout(const CsvTable&);
 
+// What the rows describe, one kernel a row. Throws InputError with the place of a row that describes none.
+std::vector<graph::Kernel> read_kernels(const CsvTable&, KernelLayout);
+
 struct KernelTimes {
   double milliseconds = 0, low = 0, high = 0;
 };

@@ -34,6 +34,7 @@ struct MeasuredRun {
 struct Measurements {
   std::vector<MeasuredKernel> kernels;
   std::vector<MeasuredRun> runs;
+  bool from_host = false;          // kernels were timed from the host: a call costs its launch
   std::vector<std::string> notes;  // what the file holds that is not used, with counts
 };
 

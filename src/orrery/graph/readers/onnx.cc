@@ -481,7 +481,15 @@ OnnxModel parse_onnx_model(std::string_view bytes, const std::string& path, cons
       throw InputError(fmt::format("--dim {}={}: expected 1 to 2^31", printable(dim), size));
   }
   OnnxFile file = parse_onnx(bytes, path);
-  return Emitter(file, infer_shapes(file, options.dims, path), options).run();
+  OnnxShapes shapes = infer_shapes(file, options.dims, path);
+  int64_t batch = 1;
+  if (!file.inputs.empty()) {
+    const std::vector<int64_t>& shape = shapes.values.at(file.inputs.front().name).shape;
+    if (!shape.empty()) batch = shape.front();
+  }
+  OnnxModel model = Emitter(file, std::move(shapes), options).run();
+  model.batch = batch;
+  return model;
 }
 
 OnnxModel read_onnx(const std::string& path, const OnnxOptions& options) {

@@ -27,6 +27,7 @@ struct OnnxOptions {
 struct OnnxModel {
   std::string name;
   Graph graph;
+  int64_t batch = 1;               // first dimension of the first input
   double parameters = 0;           // numbers in trained weights: running means of batch norms are not
   double multiply_adds = 0;        // of one forward pass, in convolutions and products
   std::vector<std::string> notes;  // assumed dimensions; "not priced: NonMaxSuppression (1 time, 33.6 kB)"
