@@ -22,6 +22,7 @@ struct Field {
 constexpr Field kFields[] = {
     {"host_call_s", &Fp32Constants::host_call},
     {"host_vector_call_s", &Fp32Constants::host_vector_call},
+    {"row_reduction", &Fp32Constants::row_reduction},
     {"kernel_s", &Fp32Constants::kernel},
     {"efficiency_64_lanes", &Fp32Constants::efficiency_64},
     {"efficiency_128_lanes", &Fp32Constants::efficiency_128},

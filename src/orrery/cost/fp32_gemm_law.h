@@ -18,9 +18,11 @@
 namespace orrery::cost {
 
 struct Fp32Constants {
-  double host_call = 32e-6;                          // s, of a call that is launched and timed from the host
-  double host_vector_call = 20e-6;                   // s, the same of a vector operator, on top of its kernel
-  double kernel = 2.5e-6;                            // s, of a launch on the device
+  double host_call = 32e-6;         // s, of a call that is launched and timed from the host
+  double host_vector_call = 20e-6;  // s, the same of a vector operator, on top of its kernel
+  double row_reduction =
+      1.35;                // of PyTorch's FP32 softmax and layer norm, over what FP16 kernels of engines take
+  double kernel = 2.5e-6;  // s, of a launch on the device
   double efficiency_64 = 1, efficiency_128 = 0.987;  // of peak, for 64 and 128 lanes a multiprocessor
   double reload = 12, prologue = 2410;               // h; cycles
   double dram = 0.67, order = 2.4, partial_wave = 0.2;

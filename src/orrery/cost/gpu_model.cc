@@ -312,6 +312,14 @@ class GpuModel::Pricer {
     cost.low = static_cast<float>(price.low);
     cost.high = static_cast<float>(price.high);
     cost.bound_by = price.bound_by;
+    const bool reduces =
+        whole.kernel == MemoryBoundClass::LayerNorm || whole.kernel == MemoryBoundClass::Softmax;
+    if (const Fp32Constants* eager = laws_.fp32();
+        eager && reduces && kernel.parts[0].type == DataType::FP32) {
+      cost.time *= eager->row_reduction;
+      cost.low = std::min(cost.low, kFp32Low);
+      cost.high = std::max(cost.high, kFp32High);
+    }
     cost.traffic[kDram] = price.memory_bytes;
     cost.traffic[kCache] = Bytes(whole.bytes);
   }

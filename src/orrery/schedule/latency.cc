@@ -62,9 +62,13 @@ bool generates(const graph::ModelConfig& model) {
                      [](const graph::Tower& tower) { return tower.role == graph::TowerRole::Decoder; });
 }
 
-template <class Q>
-Interval<Q> scaled(const Interval<Q>& v, double factor) {
-  return {v.low * factor, v.value * factor, v.high * factor, v.confidence};
+// Tokens of a single phase. A model without a decoder takes at most what it was made for: an image has its
+// number of patches.
+int64_t sequence_of(const LatencyRequest& r) {
+  if (r.sequence > 0) return r.sequence;
+  int64_t limit = 0;
+  for (const graph::Tower& tower : r.model.towers) limit = std::max<int64_t>(limit, tower.tokens);
+  return generates(r.model) || limit == 0 ? r.prompt : std::min(r.prompt, limit);
 }
 
 // Output tokens per second and device, each request's prefill included: a batch of B requests of O tokens
@@ -110,7 +114,7 @@ class Answerer {
 
   void single(DeviceAnswer& a, Mode mode) const {
     a.batch = r_.batch > 0 ? r_.batch : 1;
-    int64_t sequence = r_.sequence > 0 ? r_.sequence : r_.prompt;
+    int64_t sequence = sequence_of(r_);
     Driver driver = mode == Mode::Train || !generates(r_.model) ? Driver::Framework : Driver::Serving;
     a.memory = memory_report(r_, a.device, workload_of(r_, mode, a.batch, sequence));
     Forecast raw;
@@ -247,8 +251,7 @@ void warn(const LatencyRequest& r, LatencyReport& report) {
     if (tower.role == graph::TowerRole::Decoder || r.model.towers.size() == 1)
       limit = std::max<int64_t>(limit, tower.tokens);
   }
-  int64_t asked = r.mode ? (r.sequence > 0 ? r.sequence : r.prompt)
-                         : r.prompt + (generates(r.model) ? r.output_tokens : 0);
+  int64_t asked = r.mode || !generates(r.model) ? sequence_of(r) : r.prompt + r.output_tokens;
   if (limit > 0 && asked > limit) {
     report.warnings.push_back(fmt::format(
         "{} tokens are asked for; {} was made for {}: the figures hold for the arithmetic, not for the "
@@ -273,6 +276,8 @@ void explain(const LatencyRequest& r, LatencyReport& report) {
         "of the memory.",
         r.prompt + r.output_tokens, r.batch > 0 ? r.batch : r.max_batch, 100 * r.memory_utilization));
   }
+  if (!report.serving && r.sequence == 0 && sequence_of(r) < r.prompt)
+    say.push_back(fmt::format("One pass over {} tokens, the most that the model takes.", sequence_of(r)));
   if (r.parallel.tensor > 1)
     say.push_back(
         fmt::format("Tensor parallel over {} devices of one node, collectives over the device's own link.",
@@ -300,8 +305,7 @@ LatencyReport begin_report(const LatencyRequest& r) {
   report.prompt = r.prompt;
   report.output_tokens = r.output_tokens;
   Mode mode = r.mode.value_or(report.serving ? Mode::Decode : Mode::Prefill);
-  report.workload =
-      workload_of(r, mode, std::max<int64_t>(1, r.batch), r.sequence > 0 ? r.sequence : r.prompt);
+  report.workload = workload_of(r, mode, std::max<int64_t>(1, r.batch), sequence_of(r));
   report.parameters = graph::parameter_count(r.model).total();
   return report;
 }
