@@ -11,6 +11,7 @@
 #include "orrery/base/storage.h"
 #include "orrery/cli/options.h"
 #include "orrery/cost/calibration.h"
+#include "orrery/cost/fit/train_weights.h"
 #include "orrery/hardware/catalogue.h"
 #include "orrery/report/table.h"
 #include "orrery/report/terminal_table.h"
@@ -32,22 +33,39 @@ report::Table as_table(const cost::Calibrations& fitted) {
   return table;
 }
 
+int train(const std::string& folder, const Common& common, const std::string& output) {
+  constexpr uint64_t kLaws = 5;
+  Progress progress("fitting laws", kLaws);
+  RunContext context = common.context();
+  context.progress = &progress;
+  cost::train_weights(folder, output, context);
+  *common.out << "wrote " << output << "/default.json and one file a law\n";
+  return 0;
+}
+
 }  // namespace
 
 Action declare_fit_latency(CLI::App& app, Common& common) {
   struct Options {
     std::vector<std::string> files;
-    std::string device, output;
+    std::string device, output, train;
   };
   auto options = std::make_shared<Options>();
   app.add_option("MEASURED", options->files,
                  "CSV of kernels with latency_ms, the JSON of 'vllm bench serve --save-result', or a PyTorch profiler trace")
-      ->required();
+      ->expected(0, -1);
+  app.add_option("--train", options->train,
+                 "Make the shipped weights again from this folder of measured rows: --output is then the folder of the weight files");
   app.add_option("--device,--gpu", options->device, "The GPU, where the file names none (or to override its name)");
   app.add_option("--output", options->output, "Where the corrections go; --weights FILE uses them")->required();
   add_json(app, common);
   add_threads(app, common);
+  add_seed(app, common);
   return [&common, options] {
+    if (options->files.empty() == options->train.empty()) {
+      throw InputError("expected measured files, or --train FOLDER; see 'orrery fit latency --help'");
+    }
+    if (!options->train.empty()) return train(options->train, common, options->output);
     schedule::Measurements measured;
     for (const std::string& file : options->files) {
       schedule::Measurements more = schedule::read_measurements(file, options->device);
