@@ -57,33 +57,33 @@ double trained_elements(const graph::Graph& graph) {
 }
 
 // The largest x in [1, most] with total(x) ≤ available, for a total that never falls; 0 when there is none.
-// The total is nearly affine, so that interpolation finds the border in a few steps; halving guards it.
+// The total is nearly affine, so that secants find the border in a few steps; halving guards them.
 template <class Total>
 int64_t largest(Total total, int64_t start, int64_t most, double available) {
-  int64_t low = 0, high = most + 1, x = std::clamp<int64_t>(start, 1, most);
-  double at_low = 0, at_high = 0;
+  double at_low = total(1), slope = 0;
+  if (at_low > available) return 0;
+  int64_t low = 1, high = most + 1, x = std::clamp<int64_t>(start, 2, std::max<int64_t>(most, 2));
   bool halve = false;
   while (high - low > 1) {
+    x = std::clamp(x, low + 1, high - 1);
     double value = total(x);
     int64_t width = high - low;
+    slope = (value - at_low) / static_cast<double>(x - low);
     if (value <= available) {
       low = x;
       at_low = value;
     } else {
       high = x;
-      at_high = value;
     }
-    if (high - low <= 1) break;
-    if (at_low > 0 && at_high > 0 && !halve) {
-      double share = (available - at_low) / (at_high - at_low);
-      x = low + static_cast<int64_t>(share * static_cast<double>(high - low));
-    } else if (at_high == 0) {
-      x = low >= most / 4 ? high - 1 : low * 4;
-    } else {
+    bool bracketed = high <= most;
+    halve = bracketed && !halve && high - low > width / 2;
+    if (halve) {
       x = low + (high - low) / 2;
+    } else {
+      double step = slope > 0 ? (available - at_low) / slope : static_cast<double>(most);
+      x = low + static_cast<int64_t>(std::min(step, static_cast<double>(high - low)));
+      if (bracketed && x == low) x = low + 1;
     }
-    halve = high - low > width / 2 && at_high > 0 && !halve;
-    x = std::clamp(x, low + 1, high - 1);
   }
   return low;
 }

@@ -218,6 +218,13 @@ TEST(Onnx, wrong_files_are_refused_in_one_line_that_names_the_place) {
   Model mismatch;
   mismatch.input("x", {2, 3}).weight("w", {4, 5}).node("MatMul", {"x", "w"}, {"y"});
   EXPECT_THAT(mismatch.error(), HasSubstr("MatMul 'y': inner sizes 3 and 4 differ"));
+  // Eight million empty nodes in sixteen megabytes: refused before they are parsed.
+  std::string nodes;
+  for (int i = 0; i < 8'000'000; ++i) nodes += std::string("\x0a\x00", 2);
+  std::string bomb = "\x3a";
+  for (size_t rest = nodes.size(); rest > 0; rest >>= 7)
+    bomb += static_cast<char>((rest & 127) | (rest > 127 ? 128 : 0));
+  EXPECT_THROW(parse_onnx_model(bomb + nodes, "x.onnx", {}), InputError);
   EXPECT_THROW(parse_onnx_model("not a model", "x.onnx", {}), InputError);
   EXPECT_THROW(parse_onnx_model("", "x.onnx", {}), InputError);
 }
