@@ -55,12 +55,8 @@ std::array<float, kAttentionFeatures> attention_features(const AttentionLayer& l
       log2_of(time * 1e6)};
 }
 
-size_t time_class(double seconds) {
-  return seconds < 20e-6 ? 0 : seconds < 100e-6 ? 1 : seconds < 1e-3 ? 2 : 3;
-}
-
-std::array<std::array<std::array<double, 2>, kTimeClasses>, kAttentionPhases> AttentionModel::wide_band() {
-  std::array<std::array<std::array<double, 2>, kTimeClasses>, kAttentionPhases> band;
+std::array<std::array<std::array<double, 2>, kSizeClasses>, kAttentionPhases> AttentionModel::wide_band() {
+  std::array<std::array<std::array<double, 2>, kSizeClasses>, kAttentionPhases> band;
   for (auto& phase : band) phase.fill({1 / 1.4, 1.4});
   return band;
 }
@@ -130,7 +126,7 @@ AttentionCost AttentionModel::price(const AttentionLayer& layer, std::span<const
       std::max({parts.matrix, parts.exponent,
                 std::max(0., parts.compulsory_bytes - target.device.cache) / target.device.memory_peak});
   cost.time = Seconds(std::max(parts.time * std::exp(residual), floor));
-  const auto& band = weights_.band[phase][time_class(cost.time.value())];
+  const auto& band = weights_.band[phase][size_class(cost.time.value())];
   constexpr double kOtherKind = 1.5,
                    kOtherKernel = 3;  // of call and of library: nothing measured says how far off
   double widening = weights_.widening[static_cast<size_t>(target.nearness)] *
@@ -184,8 +180,8 @@ AttentionModel AttentionModel::from_json(std::string text, const std::string& fi
   for (size_t p = 0; p < kAttentionPhases; ++p) {
     numbers(root.at("share").at(kPhaseNames[p]), w.share[p], 0, 1);
     const Node& band = root.at("band").at(kPhaseNames[p]);
-    if (band.items().size() != kTimeClasses) band.fail("expected " + std::to_string(kTimeClasses) + " pairs");
-    for (size_t c = 0; c < kTimeClasses; ++c) numbers(band.items()[c], w.band[p][c], .01, 100);
+    if (band.items().size() != kSizeClasses) band.fail("expected " + std::to_string(kSizeClasses) + " pairs");
+    for (size_t c = 0; c < kSizeClasses; ++c) numbers(band.items()[c], w.band[p][c], .01, 100);
   }
   numbers(root.at("widening"), w.widening, 0, 10);
   if (const Node* residuals = root.find("residuals")) {

@@ -16,6 +16,7 @@
 
 #include "orrery/base/units.h"
 #include "orrery/cost/attention_law.h"
+#include "orrery/cost/error_band.h"
 #include "orrery/cost/operator_model.h"
 #include "orrery/learn/boosted_trees.h"
 
@@ -36,10 +37,6 @@ inline AttentionPhase phase_of(const AttentionSpan& span) {
 // How near a target is to the measured GPUs whose residual it takes.
 enum class Nearness : size_t { Same, Architecture, KernelAndCache, Kernel, Other };
 inline constexpr size_t kNearnesses = 5;
-
-// Size classes of a predicted time: < 20 us, < 100 us, < 1 ms, more.
-inline constexpr size_t kTimeClasses = 4;
-size_t time_class(double seconds);
 
 struct AttentionResidual {
   std::string gpu;  // catalogue name
@@ -64,11 +61,11 @@ class AttentionModel {
     std::vector<AttentionResidual> residuals;
     std::array<std::array<double, kNearnesses>, kAttentionPhases> share{};
     // Factors of the 90 % band around a GPU that was left out, and what nearness makes of their logarithm.
-    std::array<std::array<std::array<double, 2>, kTimeClasses>, kAttentionPhases> band = wide_band();
+    std::array<std::array<std::array<double, 2>, kSizeClasses>, kAttentionPhases> band = wide_band();
     std::array<double, kNearnesses> widening = {.5, .8, 1, 1, 1.25};
     std::string trained_on;  // one line: rows and GPUs
   };
-  static std::array<std::array<std::array<double, 2>, kTimeClasses>, kAttentionPhases> wide_band();
+  static std::array<std::array<std::array<double, 2>, kSizeClasses>, kAttentionPhases> wide_band();
 
   AttentionModel() = default;
   explicit AttentionModel(Weights weights) : weights_(std::move(weights)) {}

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+
+#include "orrery/cost/error_band.h"
+#include "orrery/learn/metrics.h"
 
 namespace orrery::validate {
 
@@ -10,68 +12,32 @@ namespace {
 
 constexpr size_t kMostPoints = 150;
 
-std::vector<double> ranks(const std::vector<double>& values) {
-  std::vector<size_t> order(values.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
-  std::vector<double> rank(values.size());
-  for (size_t i = 0; i < order.size();) {
-    size_t j = i;
-    while (j < order.size() && values[order[j]] == values[order[i]]) ++j;
-    for (size_t k = i; k < j; ++k) rank[order[k]] = static_cast<double>(i + j - 1) / 2;
-    i = j;
-  }
-  return rank;
-}
-
-double correlation(const std::vector<double>& a, const std::vector<double>& b) {
-  const double n = static_cast<double>(a.size());
-  const double mean_a = std::accumulate(a.begin(), a.end(), 0.) / n,
-               mean_b = std::accumulate(b.begin(), b.end(), 0.) / n;
-  double ab = 0, aa = 0, bb = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    ab += (a[i] - mean_a) * (b[i] - mean_b);
-    aa += (a[i] - mean_a) * (a[i] - mean_a);
-    bb += (b[i] - mean_b) * (b[i] - mean_b);
-  }
-  return aa > 0 && bb > 0 ? ab / std::sqrt(aa * bb) : 0;
-}
-
-size_t size_class(double seconds) {
-  return seconds < 20e-6 ? 0 : seconds < 100e-6 ? 1 : seconds < 1e-3 ? 2 : 3;
-}
-
 }  // namespace
 
 LatencyScores score(const std::vector<TimedRow>& rows) {
   LatencyScores s;
   s.rows = rows.size();
   if (rows.empty()) return s;
-  std::vector<double> errors, predicted, measured;
-  double in_class[4] = {}, off = 0, time = 0;
+  std::vector<double> predicted, measured, low, high;
+  double in_class[cost::kSizeClasses] = {};
   for (const TimedRow& row : rows) {
-    const double error = std::abs(row.predicted / row.measured - 1);
-    const size_t c = size_class(row.measured);
-    errors.push_back(error);
     predicted.push_back(row.predicted);
     measured.push_back(row.measured);
-    s.mean += error;
-    s.bias += row.predicted / row.measured - 1;
-    s.size_class[c] += error;
+    low.push_back(row.low);
+    high.push_back(row.high);
+    const size_t c = cost::size_class(row.measured);
+    s.size_class[c] += std::abs(row.predicted / row.measured - 1);
     in_class[c] += 1;
-    off += std::abs(row.predicted - row.measured);
-    time += row.measured;
-    s.coverage += row.measured >= row.low && row.measured <= row.high ? 1 : 0;
-    s.width += (row.high - row.low) / row.predicted;
+    s.width += (row.high - row.low) / row.predicted / static_cast<double>(rows.size());
   }
-  const double n = static_cast<double>(rows.size());
-  for (double* value : {&s.mean, &s.bias, &s.coverage, &s.width}) *value /= n;
-  for (size_t c = 0; c < 4; ++c) s.size_class[c] = in_class[c] > 0 ? s.size_class[c] / in_class[c] : 0;
-  s.weighted = off / time;
-  s.rank = correlation(ranks(predicted), ranks(measured));
-  std::nth_element(errors.begin(), errors.begin() + static_cast<std::ptrdiff_t>(errors.size() / 2),
-                   errors.end());
-  s.median = errors[errors.size() / 2];
+  for (size_t c = 0; c < cost::kSizeClasses; ++c)
+    s.size_class[c] = in_class[c] > 0 ? s.size_class[c] / in_class[c] : 0;
+  s.mean = learn::mean_absolute_error(predicted, measured);
+  s.median = learn::median_absolute_error(predicted, measured);
+  s.weighted = learn::weighted_absolute_error(predicted, measured);
+  s.bias = learn::bias(predicted, measured);
+  s.rank = learn::rank_correlation(predicted, measured);
+  s.coverage = learn::coverage(low, high, measured);
 
   std::vector<TimedRow> sorted = rows;
   std::stable_sort(sorted.begin(), sorted.end(),

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "orrery/cost/error_band.h"
 #include "orrery/report/table.h"
 
 namespace orrery::validate {
@@ -18,10 +19,10 @@ struct LatencyScores {
   bool models = false;             // of whole models, not of single kernels
   size_t rows = 0;
   double mean = 0, median = 0, weighted = 0,
-         bias = 0;            // of |predicted / measured − 1|; by time; mean of predicted / measured − 1
-  double size_class[4] = {};  // measured < 20 us, < 100 us, < 1 ms, more
-  double rank = 0;            // Spearman's correlation
-  double coverage = 0, width = 0;    // of the band; mean of (high − low) / predicted
+         bias = 0;  // of |predicted / measured − 1|; by time; mean of predicted / measured − 1
+  double size_class[cost::kSizeClasses] = {};  // measured < 20 us, < 100 us, < 1 ms, more
+  double rank = 0;                             // Spearman's correlation
+  double coverage = 0, width = 0;              // of the band; mean of (high − low) / predicted
   double copy = 0, copy_scaled = 0;  // the other GPU's row; times the ratio of speeds of light; 0: none
   std::string copied_from;           // the source of the better one
   double roofline = 0;               // the roofline's mean error; 0: not asked

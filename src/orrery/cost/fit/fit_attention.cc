@@ -7,16 +7,17 @@
 #include "orrery/base/csv.h"
 #include "orrery/base/random.h"
 #include "orrery/base/storage.h"
-#include "orrery/cost/fit/robust_fit.h"
 #include "orrery/hardware/catalogue.h"
 #include "orrery/learn/boosted_trees_fit.h"
+#include "orrery/learn/least_squares.h"
+#include "orrery/learn/metrics.h"
 
 namespace orrery::cost {
 
 namespace {
 
-constexpr double kCellWeight = 1000;  // of all rows of a GPU and phase together
-constexpr double kHuberWidth = .15;   // of the log residual
+constexpr double kCellWeight = 12;  // of all rows of a GPU and phase together, in units of a prior's
+constexpr double kNoise = .11;      // of the log residual; beyond 1.345 times it a residual counts linearly
 constexpr size_t kNone = static_cast<size_t>(-1);
 
 struct Sample {
@@ -49,18 +50,24 @@ AttentionConstants fit_constants(const AttentionData& data, const Sample& sample
                                  const AttentionFitOptions& options) {
   std::vector<AttentionDevice> devices;
   for (const auto& device : data.devices) devices.push_back(attention_device(device));
-  std::vector<RobustPrior> priors;
-  for (const auto& row : attention_constant_table()) priors.push_back({row.centre, row.spread});
-  auto residual = [&](const std::vector<double>& x, size_t i) {
+  std::vector<learn::FitParameter> parameters;
+  for (const auto& row : attention_constant_table())
+    parameters.push_back({.name = std::string(row.name), .prior = row.centre, .spread = row.spread});
+  auto residuals = [&](std::span<const double> x, std::span<double> out) {
     AttentionConstants constants;
     std::copy(x.begin(), x.end(), constants.value.begin());
-    const AttentionRow& row = data.rows[sample.rows[i]];
-    return std::log(attention_law(row.layer, std::span(&row.span, 1), devices[row.gpu], constants).time /
-                    row.seconds);
+    for (size_t i = 0; i < out.size(); ++i) {
+      const AttentionRow& row = data.rows[sample.rows[i]];
+      double t = attention_law(row.layer, std::span(&row.span, 1), devices[row.gpu], constants).time;
+      out[i] = std::log(t / row.seconds);
+    }
   };
-  std::vector<double> fitted = robust_fit(
-      priors, sample.weight, residual,
-      {.prior_weight = options.prior_weight, .huber_width = kHuberWidth, .threads = options.threads});
+  learn::LeastSquaresOptions fit;
+  fit.noise = kNoise;
+  fit.prior_weight = options.prior_weight;
+  fit.threads = options.threads;
+  std::vector<double> fitted =
+      learn::fit_least_squares(parameters, residuals, sample.rows.size(), sample.weight, fit).value;
   AttentionConstants constants;
   std::copy(fitted.begin(), fitted.end(), constants.value.begin());
   return constants;
@@ -84,7 +91,7 @@ AttentionResidual fit_residual(const AttentionData& data, size_t gpu, const Atte
     if (target.size() < 100) continue;
     learn::BoostedTreesOptions trees;
     trees.loss = learn::TreeLoss::Huber;
-    trees.huber_width = kHuberWidth;
+    trees.huber_width = 1.345 * kNoise;
     trees.trees = options.trees;
     trees.leaves = options.leaves;
     trees.learning_rate = options.learning_rate;
@@ -100,17 +107,6 @@ AttentionResidual fit_residual(const AttentionData& data, size_t gpu, const Atte
             .model;
   }
   return residual;
-}
-
-double quantile(std::vector<std::pair<double, double>>& value_weight, double q) {
-  std::sort(value_weight.begin(), value_weight.end());
-  double total = 0, sum = 0;
-  for (const auto& [value, weight] : value_weight) total += weight;
-  for (const auto& [value, weight] : value_weight) {
-    sum += weight;
-    if (sum >= q * total) return value;
-  }
-  return value_weight.empty() ? 0 : value_weight.back().first;
 }
 
 }  // namespace
@@ -193,26 +189,27 @@ std::vector<double> left_out_predictions(const AttentionData& data,
   return predicted;
 }
 
-std::array<std::array<std::array<double, 2>, kTimeClasses>, kAttentionPhases> attention_band(
+std::array<std::array<std::array<double, 2>, kSizeClasses>, kAttentionPhases> attention_band(
     const AttentionData& data, const std::vector<double>& predicted, size_t skip) {
   auto band = AttentionModel::wide_band();
   for (size_t phase = 0; phase < kAttentionPhases; ++phase) {
-    for (size_t cls = 0; cls < kTimeClasses; ++cls) {
+    for (size_t cls = 0; cls < kSizeClasses; ++cls) {
       std::vector<size_t> count(data.devices.size(), 0);
       auto inside = [&](size_t i) {
         return data.rows[i].gpu != skip && static_cast<size_t>(data.rows[i].phase) == phase &&
-               time_class(predicted[i]) == cls;
+               size_class(predicted[i]) == cls;
       };
       for (size_t i = 0; i < data.rows.size(); ++i)
         if (inside(i)) ++count[data.rows[i].gpu];
       // Which way an unseen GPU is off is not known: the band is as wide above as below.
-      std::vector<std::pair<double, double>> distance;
+      std::vector<double> distance, weight;
       for (size_t i = 0; i < data.rows.size(); ++i)
-        if (inside(i))
-          distance.emplace_back(std::abs(std::log(data.rows[i].seconds / predicted[i])),
-                                1. / static_cast<double>(count[data.rows[i].gpu]));
+        if (inside(i)) {
+          distance.push_back(std::abs(std::log(data.rows[i].seconds / predicted[i])));
+          weight.push_back(1. / static_cast<double>(count[data.rows[i].gpu]));
+        }
       if (distance.size() < 100) continue;
-      const double reach = std::exp(quantile(distance, .9));
+      const double reach = std::exp(learn::weighted_quantile(distance, weight, .9));
       band[phase][cls] = {1 / reach, reach};
     }
   }

@@ -60,7 +60,7 @@ AttentionModel fit_attention(const AttentionData& data, const AttentionFitOption
 
 // The 90 % quantile of |log(measured / predicted)| per phase and predicted time class, each GPU with equal
 // say; `skip` is left out.
-std::array<std::array<std::array<double, 2>, kTimeClasses>, kAttentionPhases> attention_band(
+std::array<std::array<std::array<double, 2>, kSizeClasses>, kAttentionPhases> attention_band(
     const AttentionData& data, const std::vector<double>& predicted, size_t skip);
 
 }  // namespace orrery::cost

@@ -6,12 +6,15 @@
 #include <tuple>
 
 #include "orrery/base/csv.h"
-#include "orrery/cost/fit/robust_fit.h"
 #include "orrery/hardware/catalogue.h"
+#include "orrery/learn/least_squares.h"
 
 namespace orrery::cost {
 
 namespace {
+
+constexpr double kCurveWeight = 2.4;  // of a curve's rows together, in units of a prior's
+const learn::LeastSquaresOptions kFit = {.noise = .11, .prior_weight = .3};
 
 double median(std::vector<double> values) {
   std::nth_element(values.begin(), values.begin() + static_cast<long>(values.size() / 2), values.end());
@@ -91,7 +94,7 @@ CollectiveConstants fit_collectives(const std::vector<CollectiveCurve>& curves,
     if (level.per_device.value() <= 0 || (!leave_out.empty() && curve.system == leave_out)) continue;
     for (size_t i = 0; i < curve.bytes.size(); i += 2) {
       rows.push_back({&curve, level, i});
-      weight.push_back(200. / static_cast<double>(curve.bytes.size()));
+      weight.push_back(kCurveWeight / static_cast<double>(curve.bytes.size()));
     }
   }
   CollectiveConstants start;
@@ -100,21 +103,25 @@ CollectiveConstants fit_collectives(const std::vector<CollectiveCurve>& curves,
                                            &CollectiveConstants::share_bulk, &CollectiveConstants::send_start,
                                            &CollectiveConstants::send_share};
   const double spread[] = {.5, .4, .3, .5, .15, .4, .15};
-  std::vector<RobustPrior> priors;
-  for (size_t i = 0; i < std::size(fitted); ++i) priors.push_back({start.*fitted[i], spread[i]});
-  auto constants = [&](const std::vector<double>& x) {
+  std::vector<learn::FitParameter> parameters;
+  for (size_t i = 0; i < std::size(fitted); ++i)
+    parameters.push_back({.name = std::to_string(i), .prior = start.*fitted[i], .spread = spread[i]});
+  auto constants = [&](std::span<const double> x) {
     CollectiveConstants c = start;
     for (size_t i = 0; i < std::size(fitted); ++i) c.*fitted[i] = x[i];
     return c;
   };
-  auto residual = [&](const std::vector<double>& x, size_t i) {
-    const Row& row = rows[i];
-    double t = CollectiveModel(constants(x))
-                   .price(row.curve->kind, row.curve->bytes[row.i], row.curve->ranks, row.level, false)
-                   .time.value();
-    return std::log(t / row.curve->seconds[row.i]);
+  auto residuals = [&](std::span<const double> x, std::span<double> out) {
+    const CollectiveModel model(constants(x));
+    for (size_t i = 0; i < out.size(); ++i) {
+      const Row& row = rows[i];
+      double t = model.price(row.curve->kind, row.curve->bytes[row.i], row.curve->ranks, row.level, false)
+                     .time.value();
+      out[i] = std::log(t / row.curve->seconds[row.i]);
+    }
   };
-  CollectiveConstants fit = constants(robust_fit(priors, weight, residual, {}));
+  CollectiveConstants fit =
+      constants(learn::fit_least_squares(parameters, residuals, rows.size(), weight, kFit).value);
   std::map<double, std::vector<const CollectiveCurve*>> switched;
   for (const CollectiveCurve& curve : curves) {
     hardware::LinkLevel level = link_of(curve);
@@ -146,7 +153,7 @@ hardware::LinkLevel fit_link(const std::vector<const CollectiveCurve*>& curves,
     level.fanout = std::max(level.fanout, curve->ranks);
     for (size_t i = 0; i < curve->bytes.size(); i += 2) {
       rows.push_back({curve, i});
-      weight.push_back(200. / static_cast<double>(curve->bytes.size()));
+      weight.push_back(kCurveWeight / static_cast<double>(curve->bytes.size()));
       seen = std::max(seen, curve->bytes[i] / curve->seconds[i]);
     }
   }
@@ -155,17 +162,21 @@ hardware::LinkLevel fit_link(const std::vector<const CollectiveCurve*>& curves,
     c.links.clear();
     return c;
   }());
-  auto residual = [&](const std::vector<double>& x, size_t i) {
+  auto residuals = [&](std::span<const double> x, std::span<double> out) {
     hardware::LinkLevel trial = level;
     trial.per_device = BytesPerSecond(x[0]);
     trial.latency = Seconds(x[1]);
-    const Row& row = rows[i];
-    return std::log(
-        model.price(row.curve->kind, row.curve->bytes[row.i], row.curve->ranks, trial, false).time.value() /
-        row.curve->seconds[row.i]);
+    for (size_t i = 0; i < out.size(); ++i) {
+      const Row& row = rows[i];
+      double t =
+          model.price(row.curve->kind, row.curve->bytes[row.i], row.curve->ranks, trial, false).time.value();
+      out[i] = std::log(t / row.curve->seconds[row.i]);
+    }
   };
-  const RobustPrior priors[] = {{2 * seen, 1}, {2e-6, 1.5}};
-  std::vector<double> fitted = robust_fit(priors, weight, residual, {});
+  const learn::FitParameter parameters[] = {{.name = "bandwidth", .prior = 2 * seen, .spread = 1},
+                                            {.name = "latency", .prior = 2e-6, .spread = 1.5}};
+  const std::vector<double> fitted =
+      learn::fit_least_squares(parameters, residuals, rows.size(), weight, kFit).value;
   level.per_device = BytesPerSecond(fitted[0]);
   level.latency = Seconds(fitted[1]);
   return level;

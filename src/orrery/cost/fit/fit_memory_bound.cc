@@ -7,20 +7,22 @@
 #include "orrery/base/csv.h"
 #include "orrery/base/random.h"
 #include "orrery/base/storage.h"
-#include "orrery/cost/fit/robust_fit.h"
 #include "orrery/hardware/catalogue.h"
+#include "orrery/learn/least_squares.h"
 
 namespace orrery::cost {
 
 namespace {
 
-constexpr double kHalf = 2;         // bytes of an fp16 element
-constexpr double kRounding = 1e-6;  // of the recorded medians
+constexpr double kHalf = 2;          // bytes of an fp16 element
+constexpr double kCellWeight = 1.2;  // of all rows of a GPU and class together, in units of a prior's
+constexpr double kNoise = .11;       // of the log residual
+constexpr double kRounding = 1e-6;   // of the recorded medians
 constexpr size_t kPerClass = 3, kShared = 4;
 constexpr size_t kConstants = kPerClass * kMemoryBoundClasses + kShared;
 constexpr size_t kHostFloors = 2;  // layer norm and softmax of the host-timed file
 
-MemoryBoundConstants unpack(const std::vector<double>& x) {
+MemoryBoundConstants unpack(std::span<const double> x) {
   MemoryBoundConstants c;
   for (size_t k = 0; k < kMemoryBoundClasses; ++k)
     c.of[k] = {x[kPerClass * k], x[kPerClass * k + 1], x[kPerClass * k + 2]};
@@ -125,32 +127,42 @@ MemoryBoundConstants fit_memory_bound(const MemoryBoundData& data, size_t leave_
         chosen.push_back(cell[i]);
         // A median rounded to a microsecond says little about a call of two.
         double s = data.rows[cell[i]].seconds;
-        weight.push_back(100. / static_cast<double>(take) * s * s / (s * s + 25 * kRounding * kRounding));
+        weight.push_back(kCellWeight / static_cast<double>(take) * s * s /
+                         (s * s + 25 * kRounding * kRounding));
       }
     }
   }
   MemoryBoundConstants start = default_memory_bound_constants();
-  std::vector<RobustPrior> priors;
+  std::vector<learn::FitParameter> parameters;
+  auto add = [&](const char* what, double prior, double spread) {
+    parameters.push_back({.name = what, .prior = prior, .spread = spread});
+  };
   for (const auto& kernel : start.of) {
-    priors.push_back({kernel.elements_per_clock, .7});
-    priors.push_back({kernel.passes, .3});
-    priors.push_back({kernel.start, .4});
+    add("elements per clock", kernel.elements_per_clock, .7);
+    add("passes", kernel.passes, .3);
+    add("start", kernel.start, .4);
   }
-  priors.push_back({start.memory_share, .05});
-  priors.push_back({start.cache_share, .2});
-  priors.push_back({start.cache_capacity, .3});
-  priors.push_back({start.order, .2});
-  for (size_t i = 0; i < kHostFloors; ++i) priors.push_back({20e-6, 1});
+  add("memory share", start.memory_share, .05);
+  add("cache share", start.cache_share, .2);
+  add("cache capacity", start.cache_capacity, .3);
+  add("order", start.order, .2);
+  for (size_t i = 0; i < kHostFloors; ++i) add("host floor", 20e-6, 1);
   std::vector<MemoryBoundDevice> devices;
   for (const auto& device : data.devices) devices.push_back(memory_bound_device(device));
-  auto residual = [&](const std::vector<double>& x, size_t i) {
-    const MemoryBoundRow& row = data.rows[chosen[i]];
-    double t = MemoryBoundModel(unpack(x)).price(row.call, devices[row.gpu], false).time.value();
-    if (row.host_floor) t = std::max(t, x[kConstants + (row.call.kernel == MemoryBoundClass::Softmax)]);
-    return std::log(t / row.seconds);
+  auto residuals = [&](std::span<const double> x, std::span<double> out) {
+    const MemoryBoundModel model(unpack(x));
+    for (size_t i = 0; i < out.size(); ++i) {
+      const MemoryBoundRow& row = data.rows[chosen[i]];
+      double t = model.price(row.call, devices[row.gpu], false).time.value();
+      if (row.host_floor) t = std::max(t, x[kConstants + (row.call.kernel == MemoryBoundClass::Softmax)]);
+      out[i] = std::log(t / row.seconds);
+    }
   };
-  return unpack(robust_fit(priors, weight, residual,
-                           {.prior_weight = options.prior_weight, .threads = options.threads}));
+  learn::LeastSquaresOptions fit;
+  fit.noise = kNoise;
+  fit.prior_weight = options.prior_weight;
+  fit.threads = options.threads;
+  return unpack(learn::fit_least_squares(parameters, residuals, chosen.size(), weight, fit).value);
 }
 
 }  // namespace orrery::cost
