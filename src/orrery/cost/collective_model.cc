@@ -11,6 +11,13 @@ namespace orrery::cost {
 
 namespace {
 
+// Nine significant digits, so that a file read and written again is the same.
+double rounded(double x) {
+  if (x == 0) return 0;
+  const double scale = std::pow(10., 8 - std::floor(std::log10(std::abs(x))));
+  return std::round(x * scale) / scale;
+}
+
 constexpr double kSameLink = .02;
 
 // Bytes that cross one rank's port, one way, over the tensor's bytes.
@@ -132,10 +139,11 @@ std::string CollectiveModel::to_json() const {
   nlohmann::ordered_json j;
   j["format"] = "orrery collective weights";
   j["version"] = 1;
-  for (const Field& f : kFields) j[f.name] = constants_.*f.value / f.unit;
+  for (const Field& f : kFields) j[f.name] = rounded(constants_.*f.value / f.unit);
   for (const LinkCalibration& link : constants_.links)
-    j["links"].push_back(
-        {{"nominal_gb_s", link.nominal / 1e9}, {"factor", link.factor}, {"latency_us", link.latency * 1e6}});
+    j["links"].push_back({{"nominal_gb_s", rounded(link.nominal / 1e9)},
+                          {"factor", rounded(link.factor)},
+                          {"latency_us", rounded(link.latency * 1e6)}});
   return j.dump(1) + "\n";
 }
 

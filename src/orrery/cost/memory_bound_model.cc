@@ -11,6 +11,13 @@ namespace orrery::cost {
 
 namespace {
 
+// Nine significant digits, so that a file read and written again is the same.
+double rounded(double x) {
+  if (x == 0) return 0;
+  const double scale = std::pow(10., 8 - std::floor(std::log10(std::abs(x))));
+  return std::round(x * scale) / scale;
+}
+
 constexpr std::array<std::string_view, kMemoryBoundClasses> kNames = {
     "elementwise", "norm", "gated_activation", "rope", "embedding", "layer_norm", "softmax", "row_scan"};
 
@@ -149,14 +156,14 @@ std::string MemoryBoundModel::to_json() const {
   j["version"] = 1;
   for (size_t k = 0; k < kMemoryBoundClasses; ++k) {
     auto& node = j["classes"][std::string(kNames[k])];
-    node["elements_per_clock"] = constants_.of[k].elements_per_clock;
-    node["passes"] = constants_.of[k].passes;
-    node["start_us"] = constants_.of[k].start * 1e6;
+    node["elements_per_clock"] = rounded(constants_.of[k].elements_per_clock);
+    node["passes"] = rounded(constants_.of[k].passes);
+    node["start_us"] = rounded(constants_.of[k].start * 1e6);
   }
-  j["memory_share"] = constants_.memory_share;
-  j["cache_share"] = constants_.cache_share;
-  j["cache_capacity"] = constants_.cache_capacity;
-  j["order"] = constants_.order;
+  j["memory_share"] = rounded(constants_.memory_share);
+  j["cache_share"] = rounded(constants_.cache_share);
+  j["cache_capacity"] = rounded(constants_.cache_capacity);
+  j["order"] = rounded(constants_.order);
   return j.dump(1) + "\n";
 }
 
