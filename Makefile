@@ -1,6 +1,7 @@
 # make demo   installs what is missing, builds, and answers for three models
 # make test   the same, then every test
 # make build  the program at build/release/bin/orrery
-.PHONY: demo test build check format clean
-demo test build check format clean:
+# make deps   the Debian packages alone, as `pip install .` needs them
+.PHONY: demo test build deps check format clean
+demo test build deps check format clean:
 	@scripts/make.sh $@

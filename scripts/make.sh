@@ -41,7 +41,7 @@ build_program() {
 }
 
 # One line a build step on a log, one moving line on a terminal; nothing when all is up to date.
-quiet_ninja() { grep -v -e '^ninja: no work to do' -e '^ninja: Entering' || true; }
+quiet_ninja() { grep --line-buffered -v -e '^ninja: no work to do' -e '^ninja: Entering' || true; }
 
 build_tests() {  # preset
   need $build_packages $test_packages
@@ -50,6 +50,7 @@ build_tests() {  # preset
 }
 
 case "${1:-}" in
+  deps) need $build_packages ;;
   build) build_program; echo "build/release/bin/orrery" ;;
   demo)
     build_program
@@ -66,5 +67,5 @@ case "${1:-}" in
     ;;
   format) need clang-format; git ls-files '*.h' '*.cc' | xargs clang-format -i ;;
   clean) rm -rf build ;;
-  *) echo "usage: make demo | test | build | check | format | clean"; exit 2 ;;
+  *) echo "usage: make demo | test | build | deps | check | format | clean"; exit 2 ;;
 esac
