@@ -1,0 +1,52 @@
+"""The Python module, installed by pip into a fresh environment from this source tree; skipped where that cannot be made."""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77
+CHECK = """
+import json, orrery
+report = orrery.predict_latency("llama-3.1-8b", device=["h200-sxm", "l40s"], prompt=1024, output_tokens=64)
+assert report["schema"] == "orrery.latency/1" and len(report["devices"]) == 2, report.keys()
+memory = orrery.predict_memory("llama-3.1-70b", device="h100-sxm", mode="train", tensor_parallel=8)
+assert memory["devices"], memory.keys()
+for wrong, error in ((dict(model="llama-3.1-8b", device="h999"), ValueError), (dict(model="no-such-model"), ValueError)):
+    try:
+        orrery.predict_latency(**wrong)
+    except error as said:
+        assert "\\n" not in str(said).strip() or "^" in str(said), said
+    else:
+        raise AssertionError(wrong)
+assert orrery.show_gpus() and orrery.show_models()
+print(json.dumps(orrery.__version__))
+"""
+
+
+def main(source):
+    with tempfile.TemporaryDirectory() as folder:
+        environment = pathlib.Path(folder) / "venv"
+        if subprocess.run([sys.executable, "-m", "venv", environment]).returncode != 0:
+            print("skipped: no virtual environment can be made (python3-venv is missing)")
+            return SKIPPED
+        pip = subprocess.run([environment / "bin/pip", "install", "-q", source], capture_output=True, text=True)
+        if pip.returncode != 0 and ("Could not find a version" in pip.stderr or "NewConnectionError" in pip.stderr):
+            print("skipped: the build backend cannot be fetched\n" + pip.stderr[-500:])
+            return SKIPPED
+        if pip.returncode != 0:
+            print(pip.stdout[-4000:], pip.stderr[-4000:])
+            return 1
+        checked = subprocess.run([environment / "bin/python", "-c", CHECK], cwd=folder, capture_output=True, text=True)
+        if checked.returncode != 0:
+            print(checked.stderr)
+            return 1
+        command = [environment / "bin/orrery", "predict", "latency", "llama-3.1-8b", "--device", "l40s", "--json"]
+        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        json.loads(answer.stdout)
+        print("installed version", checked.stdout.strip())
+        return answer.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
