@@ -5,8 +5,8 @@
 
 #include "orrery/base/error.h"
 #include "orrery/graph/attention_block.h"
-#include "orrery/graph/backward.h"
 #include "orrery/graph/liveness.h"
+#include "orrery/graph/optimizer_step.h"
 #include "orrery/graph/parameters.h"
 #include "orrery/graph/transformer.h"
 

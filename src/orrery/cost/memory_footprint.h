@@ -2,7 +2,7 @@
 //
 //   weights       exact bytes of the fullest rank (graph/parameters.h), quantized where the checkpoint is
 //   gradients     one of the model's type for each trained weight
-//   optimizer     the state that graph/backward.h documents: 12 bytes a weight for mixed-precision Adam
+//   optimizer     the state that graph/optimizer_step.h documents: 12 bytes a weight for mixed-precision Adam
 //   activations   training: what the backward pass reads, kept from forward until then, at the fullest
 //   moment; inference:
 //                 the working set of one layer. By liveness over the operator graph (graph/liveness.h)

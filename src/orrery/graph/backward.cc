@@ -1,92 +1,14 @@
 #include "orrery/graph/backward.h"
 
 #include <algorithm>
-#include <array>
+
+#include "orrery/graph/backward_rules.h"
 
 namespace orrery::graph {
 namespace {
 
 using Kind = OperatorKind;
-
-enum class Flow : uint8_t {
-  None,      // nothing flows: indices, fills, what training does not run
-  Through,   // the output's gradient is the input's (reduced where the input was broadcast)
-  Each,      // `operators` once for each input
-  Joint,     // one operator for all inputs
-  Products,  // of matrices: dA = dC·Bᵀ, dB = Aᵀ·dC
-};
-enum class Saved : uint8_t {
-  Nothing,
-  Inputs,
-  Output,
-  Both
-};  // what the operator reads beside the output's gradient
-enum class WeightFlow : uint8_t { None, Product, Reduction, Scatter };
-
-struct Rule {
-  Kind kind;
-  Flow flow;
-  std::array<Kind, 3> operators;  // View ends the list
-  Saved saved;
-  WeightFlow weight;
-};
-constexpr std::array<Kind, 3> only(Kind kind) {
-  return {kind, Kind::View, Kind::View};
-}
-constexpr std::array<Kind, 3> kNothing = {Kind::View, Kind::View, Kind::View};
-
-constexpr Rule kRules[] = {
-    {Kind::Gemm, Flow::Products, kNothing, Saved::Inputs, WeightFlow::Product},
-    {Kind::GroupedGemm, Flow::Joint, only(Kind::GroupedGemm), Saved::Nothing, WeightFlow::Product},
-    {Kind::Convolution, Flow::Joint, only(Kind::Convolution), Saved::Nothing, WeightFlow::Product},
-    {Kind::Attention, Flow::Joint, only(Kind::Attention), Saved::Both, WeightFlow::None},
-    {Kind::Add, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
-    {Kind::Subtract, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
-    {Kind::Multiply, Flow::Each, only(Kind::Multiply), Saved::Inputs, WeightFlow::None},
-    {Kind::Divide, Flow::Each, only(Kind::Divide), Saved::Inputs, WeightFlow::None},
-    {Kind::Power, Flow::Each, {Kind::Power, Kind::Multiply, Kind::Multiply}, Saved::Inputs, WeightFlow::None},
-    {Kind::Sqrt, Flow::Each, only(Kind::Sqrt), Saved::Output, WeightFlow::None},
-    {Kind::Tanh, Flow::Each, only(Kind::Tanh), Saved::Output, WeightFlow::None},
-    {Kind::Sigmoid, Flow::Each, only(Kind::Sigmoid), Saved::Output, WeightFlow::None},
-    {Kind::Relu, Flow::Each, only(Kind::Relu), Saved::Output, WeightFlow::None},
-    {Kind::Gelu, Flow::Each, only(Kind::Gelu), Saved::Inputs, WeightFlow::None},
-    {Kind::Silu, Flow::Each, only(Kind::Silu), Saved::Inputs, WeightFlow::None},
-    {Kind::Erf, Flow::Each, only(Kind::Erf), Saved::Inputs, WeightFlow::None},
-    {Kind::Exp, Flow::Each, only(Kind::Exp), Saved::Output, WeightFlow::None},
-    {Kind::Sin, Flow::Each, only(Kind::Sin), Saved::Inputs, WeightFlow::None},
-    {Kind::Cos, Flow::Each, only(Kind::Cos), Saved::Inputs, WeightFlow::None},
-    {Kind::GatedActivation, Flow::Joint, only(Kind::GatedActivation), Saved::Inputs, WeightFlow::None},
-    {Kind::Dropout, Flow::Each, only(Kind::Dropout), Saved::Nothing, WeightFlow::None},
-    {Kind::Mask, Flow::Each, only(Kind::Mask), Saved::Nothing, WeightFlow::None},
-    {Kind::Fill, Flow::None, kNothing, Saved::Nothing, WeightFlow::None},
-    {Kind::Copy, Flow::Each, only(Kind::Copy), Saved::Nothing, WeightFlow::None},
-    {Kind::Softmax, Flow::Joint, only(Kind::Softmax), Saved::Output, WeightFlow::None},
-    {Kind::LayerNorm, Flow::Joint, only(Kind::LayerNorm), Saved::Inputs, WeightFlow::Reduction},
-    {Kind::RmsNorm, Flow::Joint, only(Kind::RmsNorm), Saved::Inputs, WeightFlow::Reduction},
-    {Kind::BatchNorm, Flow::Joint, only(Kind::BatchNorm), Saved::Inputs, WeightFlow::Reduction},
-    {Kind::Mean, Flow::Joint, only(Kind::Mean), Saved::Nothing, WeightFlow::None},
-    {Kind::Reduce, Flow::Joint, only(Kind::Reduce), Saved::Nothing, WeightFlow::None},
-    {Kind::CrossEntropy, Flow::Joint, only(Kind::CrossEntropy), Saved::Inputs, WeightFlow::None},
-    {Kind::Rope, Flow::Joint, only(Kind::Rope), Saved::Nothing, WeightFlow::None},
-    {Kind::Embedding, Flow::None, kNothing, Saved::Nothing, WeightFlow::Scatter},
-    {Kind::Pooling, Flow::Joint, only(Kind::Pooling), Saved::Nothing, WeightFlow::None},
-    {Kind::TopK, Flow::Joint, only(Kind::TopK), Saved::Nothing, WeightFlow::None},
-    {Kind::Sampling, Flow::None, kNothing, Saved::Nothing, WeightFlow::None},
-    {Kind::Quantize, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
-    {Kind::KvWrite, Flow::None, kNothing, Saved::Nothing, WeightFlow::None},
-    {Kind::OptimizerStep, Flow::None, kNothing, Saved::Nothing, WeightFlow::None},
-    {Kind::AllReduce, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
-    {Kind::AllGather, Flow::Joint, only(Kind::ReduceScatter), Saved::Nothing, WeightFlow::None},
-    {Kind::ReduceScatter, Flow::Joint, only(Kind::AllGather), Saved::Nothing, WeightFlow::None},
-    {Kind::AllToAll, Flow::Joint, only(Kind::AllToAll), Saved::Nothing, WeightFlow::None},
-    {Kind::SendReceive, Flow::Joint, only(Kind::SendReceive), Saved::Nothing, WeightFlow::None},
-    {Kind::View, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
-};
-static_assert(std::size(kRules) == kOperatorKinds);
-
-const Rule& rule_of(Kind kind) {
-  return kRules[static_cast<size_t>(kind)];
-}
+using Rule = BackwardRule;
 
 bool is_weight(const Block& block, ValueId value) {
   return block.values[value].kind == TensorKind::Weight;
@@ -101,7 +23,7 @@ std::vector<uint8_t> needs_gradient(const Block& block, std::span<const uint8_t>
   }
   auto need = [&](ValueId v) { return needs[v] || needs[block.values[v].storage]; };
   for (const Step& step : block.forward) {
-    const Rule& rule = rule_of(step.shape().kind);
+    const Rule& rule = backward_rule(step.shape().kind);
     if (rule.flow == Flow::None && rule.weight == WeightFlow::None) continue;
     if (std::ranges::any_of(step.inputs, need)) {
       for (ValueId out : step.outputs) needs[out] = true;
@@ -290,7 +212,7 @@ class Reverse {
 
   void apply() {
     const Step step = block_.forward[step_];
-    const Rule& rule = rule_of(step.shape().kind);
+    const Rule& rule = backward_rule(step.shape().kind);
     std::vector<ValueId> incoming = gradients_of_outputs();
     switch (rule.flow) {
       case Flow::None:
@@ -530,44 +452,6 @@ std::vector<uint8_t> outputs_that_need(const Block& block, std::span<const uint8
 
 void add_backward(Block& block, const BackwardOptions& options) {
   Reverse(block, options).run();
-}
-
-OptimizerBytes optimizer_bytes(Optimizer optimizer, DataType type) {
-  double each = bytes_per_element(type);
-  switch (optimizer) {
-    case Optimizer::None:
-      return {};
-    case Optimizer::Sgd:
-      return {3 * each, 0};
-    case Optimizer::Momentum:
-      return {5 * each, each};
-    case Optimizer::Adam:
-      return {7 * each, 2 * each};
-    case Optimizer::MixedAdam:
-      return {24 + 2 * each, 12};
-  }
-  return {};
-}
-
-void add_optimizer(Block& block, Optimizer optimizer, DataType type) {
-  if (optimizer == Optimizer::None || block.weight_gradients.empty()) return;
-  double elements = 0;
-  for (ValueId gradient : block.weight_gradients) elements += block.values[gradient].elements;
-  OptimizerBytes bytes = optimizer_bytes(optimizer, type);
-  Step step;
-  step.name = "optimizer";
-  OperatorShape shape{Kind::OptimizerStep,
-                      type,
-                      type,
-                      Pass::Optimizer,
-                      {static_cast<int64_t>(elements), static_cast<int64_t>(bytes.moved)}};
-  step.kernel.parts = {shape};
-  step.inputs = block.weight_gradients;
-  if (bytes.state > 0) {
-    step.inputs.push_back(
-        block.add_value(elements * bytes.state, DataType::INT8, TensorKind::OptimizerState));
-  }
-  block.optimizer = {std::move(step)};
 }
 
 }  // namespace orrery::graph

@@ -12,6 +12,7 @@
 #include "orrery/graph/ends.h"
 #include "orrery/graph/feed_forward_block.h"
 #include "orrery/graph/fuse.h"
+#include "orrery/graph/optimizer_step.h"
 
 namespace orrery::graph {
 namespace {

@@ -13,6 +13,7 @@
 #include "orrery/graph/backward.h"
 #include "orrery/graph/block.h"
 #include "orrery/graph/fuse.h"
+#include "orrery/graph/optimizer_step.h"
 #include "orrery/graph/readers/onnx_shapes.h"
 
 namespace orrery::graph {
