@@ -1,5 +1,6 @@
 // rooms: graph
-// Any bytes as config.json: a model whose weights can be counted and split, or an InputError.
+// Any bytes as config.json: a model whose weights can be counted and split and whose graphs hold together, or
+// an InputError.
 #include <cstdlib>
 #include <string>
 
@@ -8,6 +9,7 @@
 #include "orrery/graph/readers/hf_config.h"
 #include "orrery/graph/readers/quantization.h"
 #include "orrery/graph/readers/safetensors_index.h"
+#include "orrery/graph/workload.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace orrery;
@@ -27,6 +29,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     double part = graph::weight_bytes(model, {.tensor = 8, .expert = 4}).total().value();
     if (!(part <= whole * (1 + 1e-12)) || !(whole >= 0)) std::abort();
     graph::published_elements(model);
+    int layers = 0;
+    for (const graph::Tower& tower : model.towers) layers += tower.layers;
+    if (layers > 64) return 0;  // graphs grow with the layers; a few show every operator
+    for (graph::Mode mode : {graph::Mode::Prefill, graph::Mode::Decode, graph::Mode::Train}) {
+      try {
+        graph::Graph made =
+            graph::build_graph(model, {.mode = mode, .batch = 2, .sequence = 16, .parallel = {.tensor = 2}});
+        if (!graph::broken_invariant(made).empty()) std::abort();
+      } catch (const InputError&) {  // sizes that do not divide
+      }
+    }
   } catch (const InputError&) {
   }
   return 0;
