@@ -92,7 +92,7 @@ struct Quantization {
   int group_size = 0;         // weights that share a scale along the contraction; 0 = the format's own
   bool experts_only = false;  // gpt-oss: only the experts are quantized
   std::vector<std::string> ignored =
-      {};  // modules that keep the model's own type, as patterns: see ModulePattern
+      {};  // modules that keep the model's own type, as patterns: see readers/quantization.h
 };
 
 struct ModelConfig {

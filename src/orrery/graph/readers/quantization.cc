@@ -11,21 +11,22 @@ namespace orrery::graph {
 namespace {
 
 constexpr int kLargestGroup = 1 << 20;
+constexpr char kWholeName = '=';  // begins a pattern that must match from end to end
 
-void read_names(const Node* list, std::vector<std::string>& names) {
+void read_names(const Node* list, Quantization& result) {
   if (!list) return;
   if (list->is_string()) {
-    names.push_back(list->as_string());
+    ignore(result, list->as_string());
     return;
   }
-  for (const Node& name : list->items()) names.push_back(name.as_string());
+  for (const Node& name : list->items()) ignore(result, name.as_string());
 }
 
 // The lists of modules left alone, under the names that the methods give them.
 void read_ignored(const Node& map, Quantization& result) {
   for (std::string_view key :
        {"ignore", "ignored_layers", "modules_to_not_convert", "exclude_modules", "llm_int8_skip_modules"}) {
-    read_names(map.find(key), result.ignored);
+    read_names(map.find(key), result);
   }
 }
 
@@ -217,36 +218,41 @@ std::string regular_to_glob(std::string_view expression) {
   return result;
 }
 
-bool matches_regular(std::string_view expression, std::string_view module) {
+// Whole-name globs for a regular expression, one for each choice of its first group.
+std::vector<std::string> regular_to_globs(std::string_view expression) {
   size_t open = expression.find('('), close = expression.find(')');
   if (open == std::string_view::npos || close == std::string_view::npos || close < open) {
-    std::string pattern = regular_to_glob(expression);
-    return glob(pattern, module) || glob(pattern, "model." + std::string(module));
+    return {regular_to_glob(expression)};
   }
   std::string_view inner = expression.substr(open + 1, close - open - 1);
   if (inner.starts_with("?:")) inner.remove_prefix(2);
+  std::vector<std::string> globs;
   for (const std::string& choice : split(inner, '|')) {
-    std::string one =
-        std::string(expression.substr(0, open)) + choice + std::string(expression.substr(close + 1));
-    std::string pattern = regular_to_glob(one);
-    if (glob(pattern, module) || glob(pattern, "model." + std::string(module))) return true;
+    globs.push_back(regular_to_glob(std::string(expression.substr(0, open)) + choice +
+                                    std::string(expression.substr(close + 1))));
+  }
+  return globs;
+}
+
+// Whether `run` stands in `name` between dots or its ends.
+bool holds_run(std::string_view name, std::string_view run) {
+  for (size_t at = name.find(run); at != std::string_view::npos; at = name.find(run, at + 1)) {
+    size_t end = at + run.size();
+    if ((at == 0 || name[at - 1] == '.') && (end == name.size() || name[end] == '.')) return true;
   }
   return false;
 }
 
+// Called for each pattern, module and layer: allocates nothing.
 bool matches(std::string_view pattern, std::string_view module) {
-  if (pattern.starts_with("re:")) return matches_regular(pattern.substr(3), module);
-  if (pattern.find('*') != std::string_view::npos) {
-    std::string_view relative = below_layers(pattern);
-    for (size_t end = module.find('.');; end = module.find('.', end + 1)) {
-      if (glob(relative, module.substr(0, end)) || glob(pattern, module.substr(0, end))) return true;
-      if (end == std::string_view::npos) return false;
-    }
-  }
-  std::string dotted = "." + std::string(module) + ".";
+  if (pattern.starts_with(kWholeName)) return glob(below_layers(pattern.substr(1)), module);
   std::string_view relative = below_layers(pattern);
   if (relative.starts_with("model.")) relative.remove_prefix(6);
-  return !relative.empty() && dotted.find("." + std::string(relative) + ".") != std::string::npos;
+  if (pattern.find('*') == std::string_view::npos) return !relative.empty() && holds_run(module, relative);
+  for (size_t end = module.find('.');; end = module.find('.', end + 1)) {
+    if (glob(relative, module.substr(0, end)) || glob(pattern, module.substr(0, end))) return true;
+    if (end == std::string_view::npos) return false;
+  }
 }
 
 }  // namespace
@@ -291,6 +297,15 @@ std::optional<Quantization> read_hf_quant_config(const Node& document, DataType 
   }
   read_ignored(map, result);
   return read_algorithm(map, std::move(result), notes);
+}
+
+void ignore(Quantization& quantization, std::string_view pattern) {
+  if (!pattern.starts_with("re:")) {
+    quantization.ignored.emplace_back(pattern);
+    return;
+  }
+  for (const std::string& glob : regular_to_globs(pattern.substr(3)))
+    quantization.ignored.push_back(kWholeName + glob);
 }
 
 bool ignores(const Quantization& quantization, std::string_view module) {

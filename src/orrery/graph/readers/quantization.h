@@ -21,11 +21,14 @@ std::optional<Quantization> read_quantization_config(const Node& map, DataType m
 std::optional<Quantization> read_hf_quant_config(const Node& document, DataType model_type,
                                                  std::vector<std::string>& notes);
 
-// Whether `module` ("layers.3.mlp.experts.0.up_proj", "lm_head") keeps the model's own type. A pattern is, as
-// the writers use them,
+// Adds a pattern of modules that keep the model's own type, as the files write them:
 // - a name, or a run of its dotted parts: "lm_head", "model.layers.0.mlp", "gate";
 // - with * for any text: "model.layers.*.self_attn", which covers what lies below it;
-// - "re:" and a regular expression of literals, ., .*, .+, \d+, [0-9]+, ^, $ and one level of (a|b).
+// - "re:" and a regular expression of literals, ., .*, .+, \d+, [0-9]+, ^, $ and one level of (a|b); it is
+// kept as globs.
+void ignore(Quantization&, std::string_view pattern);
+
+// Whether `module` ("layers.3.mlp.experts.0.up_proj", "lm_head") keeps the model's own type.
 bool ignores(const Quantization&, std::string_view module);
 
 }  // namespace orrery::graph
