@@ -49,14 +49,13 @@ TEST(FitFp8Gemm, recovers_constants_that_rows_show) {
   const Fp8Device h100 = fp8_device(named("h100-sxm5-80gb"));
   const Fp8Device l40s = fp8_device(named("l40s"));
   const std::array<const Fp8Device*, 2> devices = {&h100, &l40s};
-  const Fp8Fit fit = fit_fp8_constants(rows.rows, devices, {.prior_weight = 1, .noise = .05});
-  EXPECT_NEAR(fit.constants[Fp8Constant::SustainedRate] / truth[Fp8Constant::SustainedRate], 1, .05);
-  EXPECT_NEAR(fit.constants[Fp8Constant::QuantizeChunk] / truth[Fp8Constant::QuantizeChunk], 1, .15);
+  const Fp8Constants fit = fit_fp8_constants(rows.rows, devices, {.prior_weight = 1, .noise = .05});
+  EXPECT_NEAR(fit[Fp8Constant::SustainedRate] / truth[Fp8Constant::SustainedRate], 1, .05);
+  EXPECT_NEAR(fit[Fp8Constant::QuantizeChunk] / truth[Fp8Constant::QuantizeChunk], 1, .15);
   // A constant of kernels that no row ran stays at its centre.
   const std::array<const Fp8Device*, 2> only_hopper = {&h100, nullptr};
-  const Fp8Fit hopper = fit_fp8_constants(rows.rows, only_hopper, {});
-  EXPECT_NEAR(hopper.constants[Fp8Constant::SpillLarge], central_fp8_constants()[Fp8Constant::SpillLarge],
-              1e-6);
+  const Fp8Constants hopper = fit_fp8_constants(rows.rows, only_hopper, {});
+  EXPECT_NEAR(hopper[Fp8Constant::SpillLarge], central_fp8_constants()[Fp8Constant::SpillLarge], 1e-6);
 }
 
 TEST(Fp8GemmModel, round_trips_and_prices_batches_as_single_products) {

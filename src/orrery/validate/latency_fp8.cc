@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <numeric>
 #include <tuple>
 
 #include "orrery/cost/fit/fit_fp8_model.h"
@@ -16,26 +15,12 @@ using cost::Fp8Measured;
 using cost::Fp8Price;
 using cost::Fp8Row;
 
-struct Scored {
-  Fp8Row row;
-  Fp8Price price;
-};
-
 // Arithmetic at peak or compulsory traffic at nominal bandwidth: activations of 16 bits in and out, weights
 // of 8.
 double speed_of_light(const Fp8Row& row, const hardware::Device& device) {
   const double flops = 2 * row.m * row.n * row.k / device.gpu()->peak_rate(DataType::FP8).value();
   const double bytes = 2 * row.m * row.k + row.n * row.k + 2 * row.m * row.n;
   return std::max(flops, bytes / device.memory_bandwidth.value());
-}
-
-LatencyScores score(const std::vector<Scored>& all) {
-  std::vector<TimedRow> rows;
-  for (const auto& [row, price] : all) {
-    const double seconds = price.time.value();
-    rows.push_back({seconds, row.seconds, seconds * price.low, seconds * price.high});
-  }
-  return validate::score(rows);
 }
 
 class Evaluation {
@@ -57,7 +42,7 @@ class Evaluation {
       scores.push_back(named(score(price(model, block_, DataType::FP8Block, left_out, -1)), left_out,
                              "fp8_block", "GPU left out"));
     }
-    std::map<std::string, std::vector<Scored>> folds;
+    std::map<std::string, std::vector<TimedRow>> folds;
     for (int fold = 0; fold < cost::kFp8Folds; ++fold) {
       const Fp8GemmModel model =
           fit([&](const std::string&, const Fp8Row& row) { return cost::fp8_fold(row.n, row.k) != fold; });
@@ -84,20 +69,24 @@ class Evaluation {
   }
 
   // fold -1: all rows of the GPU.
-  std::vector<Scored> price(const Fp8GemmModel& model, const Fp8Measured& measured, DataType type,
-                            const std::string& gpu, int fold) const {
-    std::vector<Scored> out;
+  std::vector<TimedRow> price(const Fp8GemmModel& model, const Fp8Measured& measured, DataType type,
+                              const std::string& gpu, int fold) const {
+    std::vector<TimedRow> out;
     std::vector<cost::Fp8Product> products;
     for (const Fp8Row& row : measured.rows) {
       if (measured.gpus[static_cast<size_t>(row.gpu)] != gpu ||
           (fold >= 0 && cost::fp8_fold(row.n, row.k) != fold))
         continue;
-      out.push_back({row, {}});
+      out.push_back({.measured = row.seconds});
       products.push_back({.m = row.m, .n = row.n, .k = row.k, .weights = cost::WeightState::Cycled});
     }
     std::vector<Fp8Price> prices(products.size());
     model.price(products, type, model.target(catalogue_.device(gpu)), cost::Launch::Eager, prices);
-    for (size_t i = 0; i < out.size(); ++i) out[i].price = prices[i];
+    for (size_t i = 0; i < out.size(); ++i) {
+      out[i].predicted = prices[i].time.value();
+      out[i].low = prices[i].low * out[i].predicted;
+      out[i].high = prices[i].high * out[i].predicted;
+    }
     return out;
   }
 
@@ -130,9 +119,12 @@ class Evaluation {
         ++rows;
       }
       if (rows == 0) continue;
-      scores->copy = scores->copy == 0 ? copy / rows : std::min(scores->copy, copy / rows);
-      scores->copy_scaled =
-          scores->copy_scaled == 0 ? scaled / rows : std::min(scores->copy_scaled, scaled / rows);
+      if (scores->copied_from.empty() ||
+          std::min(copy, scaled) / rows < std::min(scores->copy, scores->copy_scaled)) {
+        scores->copy = copy / rows;
+        scores->copy_scaled = scaled / rows;
+        scores->copied_from = fp8_.gpus[g];
+      }
     }
   }
 
@@ -149,62 +141,12 @@ std::vector<LatencyScores> evaluate_fp8(const std::string& data_folder, const ha
 }
 
 std::vector<report::Table> fp8_tables(const std::vector<LatencyScores>& scores) {
-  const auto percent = [](double share) { return report::number(100 * share, 1); };
-  report::Table errors{
-      "FP8 products, quantization included: error",
-      {{"GPU", ""},
-       {"what", ""},
-       {"setting", ""},
-       {"rows", ""},
-       {"mean", "%"},
-       {"median", "%"},
-       {"by time", "%"},
-       {"bias", "%"},
-       {"<20 us", "%"},
-       {"<100 us", "%"},
-       {"<1 ms", "%"},
-       {"more", "%"}},
-      {},
-      {"Error: |predicted / measured - 1|; by time: weighted by measured time; bias: mean of predicted / "
-       "measured - 1.",
-       "Families left out: four folds of (n, k), the GPU's other rows in the fit.",
-       "fp8_block was measured with each call launched by the host: 60 to 340 us of host time, of which a "
-       "GPU "
-       "left out shows nothing."}};
-  report::Table bands{
-      "FP8 products: baselines, order and bands",
-      {{"GPU", ""},
-       {"what", ""},
-       {"setting", ""},
-       {"mean", "%"},
-       {"copy", "%"},
-       {"copy x speed of light", "%"},
-       {"rank correlation", ""},
-       {"coverage of the 90 % band", "%"},
-       {"mean width", "%"},
-       {"width / median error", ""}},
-      {},
-      {"Copy: the other GPU's measured row; times the ratio of the two GPUs' speeds of light."}};
-  for (const LatencyScores& s : scores) {
-    std::vector<report::Cell> row = {s.gpu,
-                                     s.what,
-                                     s.setting,
-                                     report::number(static_cast<double>(s.rows), 0),
-                                     percent(s.mean),
-                                     percent(s.median),
-                                     percent(s.weighted),
-                                     percent(s.bias)};
-    for (const double error : s.size_class)
-      row.push_back(error > 0 ? report::Cell(percent(error)) : report::Cell());
-    errors.rows.push_back(std::move(row));
-    const auto baseline = [&](double value) {
-      return value > 0 ? report::Cell(percent(value)) : report::Cell();
-    };
-    bands.rows.push_back({s.gpu, s.what, s.setting, percent(s.mean), baseline(s.copy),
-                          baseline(s.copy_scaled), report::number(s.rank, 3), percent(s.coverage),
-                          percent(s.width), report::number(s.width / std::max(1e-9, s.median), 1)});
-  }
-  return {errors, bands};
+  report::Table table = scores_table("FP8 products, quantization included", scores);
+  table.notes = {"Families left out: four folds of (n, k), the GPU's other rows in the fit.",
+                 "fp8_block was measured with each call launched by the host: 60 to 340 us of host time, of "
+                 "which a GPU left out "
+                 "shows nothing."};
+  return {table};
 }
 
 }  // namespace orrery::validate

@@ -2,7 +2,7 @@
 //
 // Minimized over the logarithms of the constants: a robust loss of log(law / measured), rows of every GPU
 // with equal say, plus (log constant - log centre)² / spread², weighted so that a constant which the rows do
-// not show stays at its centre. Levenberg-Marquardt with differences; the rows are a sample that depends on
+// not show stays at its centre (learn/least_squares.h). The rows are a sample that depends on
 // the seed alone.
 #pragma once
 
@@ -37,16 +37,11 @@ struct Fp8FitOptions {
   double noise = .12;       // expected residual
   double huber_width = .1;  // of the log residual, where the loss turns linear
   int iterations = 30;
-};
-
-struct Fp8Fit {
-  Fp8Constants constants;
-  double loss = 0;
-  int iterations = 0;
+  int threads = 1;
 };
 
 // `devices[i]` is the GPU of rows with gpu == i; rows of GPUs without a device (nullptr) are left out.
-Fp8Fit fit_fp8_constants(std::span<const Fp8Row> rows, std::span<const Fp8Device* const> devices,
-                         const Fp8FitOptions& options);
+Fp8Constants fit_fp8_constants(std::span<const Fp8Row> rows, std::span<const Fp8Device* const> devices,
+                               const Fp8FitOptions& options);
 
 }  // namespace orrery::cost

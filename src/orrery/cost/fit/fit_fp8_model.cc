@@ -169,7 +169,9 @@ Fp8GemmModel fit_fp8_model(const Fp8Measured& fp8, const Fp8Measured& block,
   }
   std::vector<const Fp8Device*> shown;
   for (size_t g = 0; g < facts.size(); ++g) shown.push_back(any[g] ? &facts[g] : nullptr);
-  weights.constants = fit_fp8_constants(rows, shown, options.law).constants;
+  Fp8FitOptions law = options.law;
+  law.threads = options.threads;
+  weights.constants = fit_fp8_constants(rows, shown, law);
 
   weights.trained_on = std::to_string(rows.size()) + " products on";
   for (size_t g = 0; g < fp8.gpus.size(); ++g) {
@@ -177,9 +179,9 @@ Fp8GemmModel fit_fp8_model(const Fp8Measured& fp8, const Fp8Measured& block,
     weights.trained_on += ' ' + fp8.gpus[g];
     std::vector<const Fp8Device*> alone(facts.size(), nullptr);
     alone[g] = &facts[g];
-    Fp8FitOptions own = options.law;
+    Fp8FitOptions own = law;
     own.prior_weight = options.own_prior_weight;
-    const Fp8Constants constants = fit_fp8_constants(rows, alone, own).constants;
+    const Fp8Constants constants = fit_fp8_constants(rows, alone, own);
     const GpuRows of = rows_of(fp8, static_cast<int>(g), facts[g], constants, keep);
     Fp8GemmModel::Residual residual{devices[g].name,
                                     facts[g].kernels,
