@@ -26,6 +26,9 @@ constexpr double kMatrixShare = 0.72, kVectorShare = 0.7, kMemoryShare = 0.85, k
 constexpr Seconds kKernelFloor = microseconds(2.5);
 constexpr float kFallbackLow = 0.6f, kFallbackHigh = 1.5f;
 constexpr float kFp32Low = 0.65f, kFp32High = 1.5f;  // the 5th and 95th percentile on the GPUs left out
+// Libraries choose among implicit GEMM, Winograd and FFT by rules of their own: what measured FP32
+// convolutions scatter by.
+constexpr float kConvolutionLow = 0.4f, kConvolutionHigh = 2.5f;
 constexpr double kCycledCopies =
     6;  // of the weights in the benchmark whose rows the products' law was fitted to
 constexpr double kArithmeticPower = 0.9, kMemoryPower = 0.5, kIdleShare = 0.1;
@@ -155,6 +158,8 @@ class GpuModel::Pricer {
           break;
         case OperatorKind::Convolution:
           product(implicit_gemm(*main), *main, cost);
+          cost.low = std::min(cost.low, kConvolutionLow);
+          cost.high = std::max(cost.high, kConvolutionHigh);
           break;
         default:
           break;

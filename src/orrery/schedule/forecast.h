@@ -49,7 +49,7 @@ struct ForecastOptions {
   int64_t sequences = 1;  // running sequences, for EngineTerms::per_sequence
   bool overlap_collectives = false;
   int timeline_layer = -1;  // the layer whose events are recorded; −1 = none
-  double within_law = 0.6, across_laws = 0.15;
+  double within_law = 0.3, across_laws = 0.18;
 };
 
 struct Forecast {

@@ -122,6 +122,7 @@ class Answerer {
                                            driver, r_.timeline, &raw);
     double tokens = static_cast<double>(a.batch) * static_cast<double>(mode == Mode::Decode ? 1 : sequence);
     rates(a, tokens, phase.time, raw.energy);
+    say_what_power_costs(a, raw);
     if (mode == Mode::Prefill) a.ttft = phase.time;
     if (mode == Mode::Decode) a.tpot = phase.time;
     (mode == Mode::Train ? a.train : mode == Mode::Decode ? a.decode : a.prefill) = std::move(phase);
@@ -149,6 +150,7 @@ class Answerer {
     int64_t middle = r_.prompt + r_.output_tokens / 2;
     a.decode = predictor_.phase(r_.model, workload_of(r_, Mode::Decode, a.batch, middle), a.device,
                                 Driver::Serving, r_.timeline, &step);
+    say_what_power_costs(a, first);
     a.ttft = a.prefill->time;
     a.tpot = a.decode->time;
     double batch = static_cast<double>(a.batch), output = static_cast<double>(r_.output_tokens);
@@ -223,6 +225,12 @@ class Answerer {
     int64_t batch = mode == Mode::Decode && !r_.mode ? 1 : a.batch;
     for (int64_t length : ladder(std::min<int64_t>(512, sequence), most, sequence))
       a.over_context.push_back(point(length, batch, length));
+  }
+
+  static void say_what_power_costs(DeviceAnswer& a, const Forecast& forecast) {
+    if (forecast.derating < 1.005) return;
+    a.notes.push_back(fmt::format("sustained load: staying within {} slows arithmetic by {:.0f} %",
+                                  format(a.device.tdp), 100 * (forecast.derating - 1)));
   }
 
   void say_what_is_not_priced(DeviceAnswer& a) const {

@@ -68,7 +68,7 @@ class Predictor {
   std::shared_ptr<const cost::OperatorModel> model_, from_graph_, from_host_, fold_;
   std::shared_ptr<cost::PriceMemo> memo_;
   EngineTerms eager_, serving_prefill_, serving_decode_;
-  double within_law_ = 0.6, across_laws_ = 0.15;
+  double within_law_ = 0.3, across_laws_ = 0.18;
 };
 
 // Makes a model run in another type: 16 or 32 bits are the whole model's; a narrower one is that of the
