@@ -33,11 +33,11 @@ std::string bash_completion() {
   }
   std::string noun_cases;
   for (const std::string& verb : verbs) {
-    std::string list;
+    std::vector<std::string> list;
     for (const Command& command : commands()) {
-      if (verb == command.verb && *command.noun) list += (list.empty() ? "" : " ") + std::string(command.noun);
+      if (verb == command.verb && *command.noun) list.emplace_back(command.noun);
     }
-    if (!list.empty()) noun_cases += fmt::format("      {}) words='{}' ;;\n", verb, list);
+    if (!list.empty()) noun_cases += fmt::format("      {}) words='{}' ;;\n", verb, join(list, " "));
   }
   return fmt::format(R"bash(_orrery() {{
   local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} words=
