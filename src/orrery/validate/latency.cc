@@ -91,7 +91,7 @@ constexpr Part kParts[] = {
      }},
 };
 
-// What a report may draw: scores of a GPU that the catalogue knows, with points.
+// What a report may draw: scores over all of a kind's rows, of a GPU that the catalogue knows.
 void add_series(const LatencyScores& score, report::LatencyValidation* validation) {
   const hardware::Catalogue& catalogue = hardware::Catalogue::shipped();
   const auto known =
@@ -99,7 +99,8 @@ void add_series(const LatencyScores& score, report::LatencyValidation* validatio
         return lower_case(entry.name) == lower_case(score.gpu) ||
                lower_case(entry.title) == lower_case(score.gpu);
       });
-  if (known == catalogue.entries().end() || score.points.empty()) return;
+  const bool part = score.setting == "rows shared" || score.setting.ends_with("10 us and more");
+  if (known == catalogue.entries().end() || score.points.empty() || part) return;
   const hardware::Device device = catalogue.device(known->name);
   report::ValidationSeries series;
   series.device = known->name;

@@ -28,7 +28,7 @@ std::vector<LatencyScores> evaluate_memory_bound(const std::string& data_folder,
       LatencyScores s = score(rows[k]);
       s.gpu = data.devices[gpu].title;
       s.what = k < cost::kMemoryBoundClasses ? std::string(cost::name(static_cast<cost::MemoryBoundClass>(k)))
-                                             : "all pieces";
+                                             : "layer pieces";
       s.setting = k < cost::kMemoryBoundClasses ? "GPU left out, 10 us and more" : "GPU left out, all rows";
       scores.push_back(s);
     }
