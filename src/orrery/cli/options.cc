@@ -7,6 +7,7 @@
 #include "orrery/base/text.h"
 #include "orrery/graph/model_catalogue.h"
 #include "orrery/graph/readers/onnx.h"
+#include "orrery/graph/readers/operator_csv.h"
 #include "orrery/hardware/catalogue.h"
 
 namespace orrery::cli {
@@ -70,7 +71,7 @@ void add_seed(CLI::App& app, Common& common) {
 
 void add_model_and_devices(CLI::App& app, ModelOnDevices& o, bool model_required) {
   constexpr int64_t kMost = int64_t{1} << 40;
-  CLI::Option* model = app.add_option("MODEL,--model", o.model, "A known name, a config.json or the folder that holds it, or an .onnx file");
+  CLI::Option* model = app.add_option("MODEL,--model", o.model, "A known name, a config.json the folder that holds it, an .onnx file, or a CSV of operators");
   if (model_required) model->required();
   app.add_option("--device,--gpu", o.devices, std::string("GPUs, by name or file, separated by commas [") + kDefaultDevices + "]");
   app.add_option("--mode", o.mode, "One phase alone: prefill, decode or train; without it the serving table")->check(CLI::IsMember(names(kModes)));
@@ -108,27 +109,48 @@ std::vector<hardware::Device> find_devices(const std::string& list) {
   return devices;
 }
 
-bool is_graph_file(const std::string& model) { return model.ends_with(".onnx"); }
+namespace {
 
-schedule::GraphRequest to_graph_request(const ModelOnDevices& o) {
+// Reads the file into the request: graph, size, type and what the reader has to say.
+void read_onnx_into(schedule::GraphRequest& request, const ModelOnDevices& o) {
   graph::OnnxOptions options;
   for (const std::string& dim : o.dims) options.dims.insert(parse_dim(dim));
-  if (o.mode == "decode") throw InputError("--mode decode needs a model configuration: a graph has no KV cache");
   options.train = o.mode == "train";
   options.optimizer = pick(kOptimizers, o.optimizer);
   options.fuse = !o.no_fuse;
   if (o.batch > 0) options.dims.emplace("batch", o.batch);
   graph::OnnxModel model = graph::read_onnx(o.model, options);
-  schedule::GraphRequest request;
-  request.name = std::filesystem::path(o.model).stem().string();
   request.graph = std::move(model.graph);
   request.parameters = model.parameters;
   request.notes = std::move(model.notes);
   request.train = options.train;
   request.batch = model.batch;
   if (o.batch > 0 && model.batch != o.batch) {
-    throw InputError(Place{o.model, 0, 0}, "the first dimension of its input is " + std::to_string(model.batch) + " with --batch " +
-                                               std::to_string(o.batch) + ": it is fixed, or has another name, which --dim NAME=SIZE sets");
+    throw InputError(Place{o.model, 0, 0},
+                     "the first dimension of its input is " + std::to_string(model.batch) + " with --batch " +
+                         std::to_string(o.batch) + ": it is fixed, or has another name, which --dim NAME=SIZE sets");
+  }
+}
+
+void read_operators_into(schedule::GraphRequest& request, const ModelOnDevices& o) {
+  if (!o.mode.empty()) throw InputError("--mode does not apply to a list of operators: it is run as it stands");
+  request.graph = graph::read_operator_csv(o.model);
+  request.batch = std::max<int64_t>(1, o.batch);
+  request.type = DataType::BF16;
+}
+
+}  // namespace
+
+bool is_graph_file(const std::string& model) { return model.ends_with(".onnx") || model.ends_with(".csv"); }
+
+schedule::GraphRequest to_graph_request(const ModelOnDevices& o) {
+  if (o.mode == "decode") throw InputError("--mode decode needs a model configuration: a graph has no KV cache");
+  schedule::GraphRequest request;
+  request.name = std::filesystem::path(o.model).stem().string();
+  if (o.model.ends_with(".onnx")) {
+    read_onnx_into(request, o);
+  } else {
+    read_operators_into(request, o);
   }
   request.devices = find_devices(o.devices);
   if (o.dollars_per_hour > 0) request.dollars_per_hour = o.dollars_per_hour;

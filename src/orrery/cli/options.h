@@ -32,7 +32,7 @@ void add_model_and_devices(CLI::App& app, ModelOnDevices& options, bool model_re
 std::vector<hardware::Device> find_devices(const std::string& names);
 schedule::LatencyRequest to_request(const ModelOnDevices& options);
 
-// A model that is a graph already: an .onnx file.
+// A model that is a graph already: an .onnx file or a CSV of operators.
 bool is_graph_file(const std::string& model);
 schedule::GraphRequest to_graph_request(const ModelOnDevices& options);
 
