@@ -153,7 +153,6 @@ schedule::GraphRequest to_graph_request(const ModelOnDevices& o) {
     read_operators_into(request, o);
   }
   request.devices = find_devices(o.devices);
-  if (o.dollars_per_hour > 0) request.dollars_per_hour = o.dollars_per_hour;
   request.predictor = o.predictor;
   request.weights = o.weights;
   return request;

@@ -11,8 +11,6 @@
 namespace orrery::schedule {
 namespace {
 
-constexpr double kSecondsPerHour = 3600;
-
 MemoryReport memory_of(const graph::Graph& graph, const hardware::Device& device) {
   MemoryReport report;
   auto row = [&](const char* component, Bytes bytes) {
@@ -40,17 +38,7 @@ DeviceAnswer answer_for(const GraphRequest& r, const Predictor& predictor, const
   answer.batch = r.batch;
   answer.memory = memory_of(r.graph, device);
   PhaseOf what{r.train ? graph::Mode::Train : graph::Mode::Prefill, r.batch, 1, r.type};
-  Forecast raw;
-  PhaseForecast phase = predictor.phase(r.graph, what, device, Driver::Framework, r.timeline, &raw);
-  double samples = static_cast<double>(r.batch);
-  auto rate = [&](Seconds time) { return samples / time.value(); };
-  answer.tokens_per_second_per_device = {rate(phase.time.high), rate(phase.time.value), rate(phase.time.low), phase.time.confidence};
-  if (device.tdp.value() > 0) {
-    auto joules = [&](Joules energy) { return energy.value() / samples; };
-    answer.joules_per_token = Interval<double>{joules(raw.energy.low), joules(raw.energy.value), joules(raw.energy.high), raw.energy.confidence};
-  }
-  double per_second = r.dollars_per_hour ? *r.dollars_per_hour / kSecondsPerHour : device.price.rent.value();
-  if (per_second > 0) answer.dollars_per_million_tokens = 1e6 * per_second / answer.tokens_per_second_per_device.value;
+  PhaseForecast phase = predictor.phase(r.graph, what, device, Driver::Framework, r.timeline);
   for (const OperatorRow& row : phase.operators) {
     if (!row.priced) answer.notes.push_back(row.name + " (" + row.kind + ") is not modelled; its time is the traffic bound");
   }
@@ -74,8 +62,7 @@ LatencyReport predict_graph_latency(const GraphRequest& request, const RunContex
   report.predictor = predictor.name();
   report.weights = predictor.weights().title();
   report.warnings = request.notes;
-  report.assumptions = {"One pass of the file's graph by an eager framework, every kernel launched by the host.",
-                        "Rates count samples: the first dimension of the inputs."};
+  report.assumptions = {"One pass of the file's graph by an eager framework, every kernel launched by the host."};
   report.devices.resize(request.devices.size());
   parallel_for(request.devices.size(), 1, context.threads, [&](size_t begin, size_t end, size_t) {
     for (size_t i = begin; i < end; ++i) {

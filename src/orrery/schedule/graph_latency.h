@@ -1,5 +1,6 @@
 // Predicts how fast an operator graph runs that came from a file (ONNX, an operator list) instead of a model configuration: one
-// pass, inference or training, by an eager framework. Fills the same report as predict_latency.
+// pass, inference or training, by an eager framework. Fills the same report as predict_latency,
+// without rates: such a graph has no tokens.
 #pragma once
 
 #include "orrery/base/run_context.h"
@@ -13,9 +14,8 @@ struct GraphRequest {
   double parameters = 0;
   DataType type = DataType::FP32;
   bool train = false;
-  int64_t batch = 1;                 // samples of a pass, for the rates
+  int64_t batch = 1;                 // samples of a pass
   std::vector<hardware::Device> devices;
-  std::optional<double> dollars_per_hour;
   std::string predictor = "default", weights;
   bool timeline = false;
   std::vector<std::string> notes;    // of the reader
