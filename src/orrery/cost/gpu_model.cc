@@ -373,7 +373,7 @@ void GpuModel::price(std::span<const graph::Kernel> kernels, const hardware::Dev
   const hardware::Gpu* gpu = device.gpu();
   if (!gpu)
     throw InputError("the default predictor prices GPUs; '" + device.name +
-                     "' is an accelerator (try --predictor fold)");
+                     "' is an accelerator, which the fold model prices");
   Pricer pricer(device, *gpu, *laws_, measured_);
   for (size_t i = 0; i < kernels.size(); ++i) out[i] = pricer.price(kernels[i]);
 }

@@ -151,7 +151,7 @@ void Predictor::correct(const std::string& file) {
 }
 
 const cost::OperatorModel& Predictor::model(const hardware::Device& device) const {
-  return device.gpu() ? *model_ : *fold_;
+  return device.gpu() || name_ == "roofline" ? *model_ : *fold_;
 }
 
 const cost::OperatorModel& Predictor::kernel_model(const hardware::Device& device,
