@@ -1,7 +1,7 @@
 #include "orrery/report/latency_html.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "orrery/report/html.h"
 #include "orrery/report/latency_html_sections.h"
@@ -10,16 +10,31 @@
 namespace orrery::report {
 namespace {
 
-// The series of the classes of GPU that the report speaks of.
+// The series of the classes of GPU that the report speaks of, whole models first, with as many points as one
+// can tell apart.
 LatencyValidation of_these_classes(const schedule::LatencyReport& report,
                                    const LatencyValidation& validation) {
-  std::set<std::string> classes;
+  constexpr size_t kPointsOfAClass = 900, kFewestPoints = 24;
+  std::map<std::string, size_t> series_of;  // class: how many
   for (const schedule::DeviceAnswer& answer : report.devices) {
-    if (const hardware::Gpu* gpu = answer.device.gpu()) classes.emplace(hardware::name(gpu->architecture));
+    if (const hardware::Gpu* gpu = answer.device.gpu())
+      series_of.emplace(hardware::name(gpu->architecture), 0);
   }
   LatencyValidation out;
   for (const ValidationSeries& series : validation.series) {
-    if (classes.contains(series.architecture)) out.series.push_back(series);
+    auto found = series_of.find(series.architecture);
+    if (found == series_of.end()) continue;
+    ++found->second;
+    out.series.push_back(series);
+  }
+  std::stable_sort(out.series.begin(), out.series.end(),
+                   [](auto& a, auto& b) { return (a.level == "models") > (b.level == "models"); });
+  for (ValidationSeries& series : out.series) {
+    size_t most = std::max(kFewestPoints, kPointsOfAClass / series_of[series.architecture]);
+    size_t every = (series.points.size() + most - 1) / most;
+    if (every < 2) continue;
+    for (size_t i = 0; i * every < series.points.size(); ++i) series.points[i] = series.points[i * every];
+    series.points.resize((series.points.size() + every - 1) / every);
   }
   return out;
 }

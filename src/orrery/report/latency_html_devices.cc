@@ -1,9 +1,8 @@
-// Header, the table to decide from, trust, and sources: the sections that are words and tables.
+// Header, the table to decide from, and sources.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 #include <vector>
 
 #include "orrery/report/latency_html_sections.h"
@@ -256,70 +255,6 @@ std::string devices_section(const ShownJson& report) {
     out += "<details class=\"notes\" open><summary>Notes on single GPUs</summary>\n<ul>\n" + notes +
            "</ul></details>\n";
   return out + "</section>\n";
-}
-
-std::string trust_section(const ShownJson& report, const ShownJson& validation) {
-  std::string out =
-      "<section id=\"trust\">\n<h2>Predicted against measured</h2>\n<p>How far forecasts were from "
-      "measurements on GPUs of the same "
-      "class. A GPU that was left out of the fit was predicted without any of its own rows.</p>\n<div "
-      "class=\"cards\">\n";
-  std::set<std::string> seen;
-  std::string unknown;  // classes that nothing was measured on
-  for (size_t i = 0; i < report.size("/devices"); ++i) {
-    std::string architecture = report.raw(device_at(i) + "/device/architecture");
-    if (architecture.empty()) architecture = report.raw(device_at(i) + "/device/title");
-    if (!seen.insert(architecture).second) continue;
-    std::string members;
-    for (size_t d = 0; d < report.size("/devices"); ++d) {
-      if (report.raw(device_at(d) + "/device/architecture") == architecture) {
-        members += (members.empty() ? "" : ", ") + report.text(device_at(d) + "/device/title");
-      }
-    }
-    std::string rows;
-    for (size_t s = 0; s < validation.size("/series"); ++s) {
-      std::string at = fmt::format("/series/{}", s);
-      if (validation.raw(at + "/architecture") != architecture) continue;
-      auto percent = [&](const char* field) {
-        return "<td class=\"num\">" + validation.number(at + field, kPercent, 1) + "</td>";
-      };
-      rows += "<tr><th scope=\"row\">" + validation.text(at + "/what") + "<small>" +
-              validation.text(at + "/device") + ", " + validation.text(at + "/held_out") +
-              "</small></th><td class=\"num\">" + validation.number(at + "/rows", 1, 0) + "</td>" +
-              percent("/mean_error") + percent("/median_error") + percent("/bias") + percent("/coverage") +
-              "</tr>\n";
-    }
-    if (rows.empty()) {
-      unknown += "<div><dt>" + escape(architecture) + "</dt><dd>" + members + "</dd></div>\n";
-      continue;
-    }
-    out += "<article class=\"card\"><h3>" + escape(architecture) + "</h3><p>" + members +
-           "</p>\n<div class=\"chart square\"><canvas " + "data-chart=\"validation\" data-architecture=\"" +
-           escape(architecture) +
-           "\" role=\"img\" aria-label=\"Predicted over "
-           "measured time, " +
-           escape(architecture) +
-           "; the numbers stand in the table below\"></canvas></div>\n"
-           "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Errors on " +
-           escape(architecture) +
-           "\"><table>\n"
-           "<thead><tr><th scope=\"col\">Rows of</th><th scope=\"col\" class=\"num\">Rows</th><th "
-           "scope=\"col\" class=\"num\">Mean "
-           "<span class=\"unit\">%</span></th><th scope=\"col\" class=\"num\">Median <span "
-           "class=\"unit\">%</span></th><th scope=\"col\" "
-           "class=\"num\">Bias <span class=\"unit\">%</span></th><th scope=\"col\" class=\"num\">In band "
-           "<span class=\"unit\">%</span>"
-           "</th></tr></thead>\n<tbody>\n" +
-           rows + "</tbody></table></div></article>\n";
-  }
-  if (!unknown.empty()) {
-    out +=
-        "<article class=\"card unknown\"><h3>Nothing was measured on these</h3><p>Their figures carry over "
-        "from other classes of GPU: "
-        "go by the bands, not by their middle.</p>\n<dl class=\"facts\">\n" +
-        unknown + "</dl></article>\n";
-  }
-  return out + "</div>\n</section>\n";
 }
 
 std::string sources_section(const ShownJson& report, const std::string& json_file) {

@@ -5,6 +5,7 @@
 // never printed.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <variant>
 #include <vector>
@@ -36,6 +37,8 @@ struct Column {
 struct Table {
   std::string title = {};
   std::vector<Column> columns = {};
+  size_t keys = 1;  // leading columns that name a row: each block repeats them where a terminal is narrower
+                    // than the table
   // A row has at most columns.size() cells. Where it has fewer, its last cell runs across the rest of the
   // line on a terminal
   // ("NO  350 GB of weights; ..."), and the missing ones are empty in the other forms.

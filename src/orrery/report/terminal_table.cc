@@ -123,15 +123,17 @@ class Renderer {
 
   std::string render() const {
     std::string out;
-    for (size_t begin = std::min<size_t>(1, layout_.size()), block = 0; begin < layout_.size() || block == 0;
-         ++block) {
+    const size_t keys = std::min(std::max<size_t>(table_.keys, 1), layout_.size());
+    int key_width = -kGap;
+    for (size_t c = 0; c < keys; ++c) key_width += kGap + layout_[c].total;
+    for (size_t begin = keys, block = 0; begin < layout_.size() || block == 0; ++block) {
       size_t end = begin;
-      int width = layout_.empty() ? 0 : layout_[0].total;
+      int width = key_width;
       while (end < layout_.size() && (end == begin || width + kGap + layout_[end].total <= style_.width)) {
         width += kGap + layout_[end++].total;
       }
       if (block > 0) out += "\n";
-      out += lines(begin, end);
+      out += lines(keys, begin, end);
       begin = end;
     }
     return out;
@@ -172,10 +174,10 @@ class Renderer {
     layout_[0].total = room;
   }
 
-  // The first column and columns [begin, end).
-  std::string lines(size_t begin, size_t end) const {
+  // The key columns and columns [begin, end).
+  std::string lines(size_t keys, size_t begin, size_t end) const {
     std::vector<size_t> columns;
-    if (!layout_.empty()) columns.push_back(0);
+    for (size_t c = 0; c < keys; ++c) columns.push_back(c);
     for (size_t c = begin; c < end; ++c) columns.push_back(c);
     std::string out;
     std::string head;
@@ -186,14 +188,16 @@ class Renderer {
     }
     while (head.ends_with(' ')) head.pop_back();
     out += toned(head, Tone::Strong, style_) + "\n";
-    for (size_t r = 0; r < pieces_.size(); ++r) out += line(r, columns);
+    for (size_t r = 0; r < pieces_.size(); ++r) {
+      // A later block repeats only the rows that have something there.
+      if (begin > keys && begin >= pieces_[r].size()) continue;
+      out += line(r, columns);
+    }
     return out;
   }
 
   std::string line(size_t r, const std::vector<size_t>& columns) const {
     const auto& row = pieces_[r];
-    // A later block repeats only the rows that have something there.
-    if (columns.size() > 1 && columns[1] > 1 && columns[1] >= row.size()) return {};
     std::string out;
     int blank = 0;  // spaces owed before the next cell: none trail
     for (size_t i = 0; i < columns.size(); ++i) {

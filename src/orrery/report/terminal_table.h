@@ -1,6 +1,7 @@
 // Tables and paragraphs on a terminal: columns aligned by display width (UTF-8, wide and combining
-// characters), numbers on the right, their margins aligned on "±". A table wider than the terminal continues
-// in further blocks that repeat its first column, so that no cell is ever cut. Colour only where a person
+// characters), numbers on the right, their margins aligned on "±". Where a table is a little wider than the
+// terminal, the names in its first column give way in their middle; where that does not help, it continues in
+// further blocks that repeat the key columns, so that no figure is ever cut. Colour only where a person
 // looks: a terminal, without NO_COLOR (no-color.org).
 #pragma once
 

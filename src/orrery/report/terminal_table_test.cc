@@ -73,6 +73,16 @@ TEST(TerminalTable, a_narrow_terminal_gets_blocks_and_loses_no_cell) {
   }
 }
 
+TEST(TerminalTable, blocks_repeat_the_key_columns) {
+  Table table = sample();
+  table.keys = 2;
+  std::string text = to_terminal(table, {.width = 24});
+  size_t heads = 0;
+  for (const std::string& line : lines_of(text))
+    heads += line.starts_with("GPU") && line.find("TTFT ms") != std::string::npos;
+  EXPECT_EQ(heads, 2u) << text;
+}
+
 TEST(TerminalTable, long_names_give_way_in_their_middle_before_the_table_breaks) {
   Table table = sample();
   table.rows[0][0] = std::string("RTX-PRO-6000-Blackwell-Server-Edition");

@@ -52,6 +52,7 @@ report::Table scores_table(const std::string& title, const std::vector<LatencySc
   const bool copies = std::any_of(scores.begin(), scores.end(), [](const auto& s) { return s.copy > 0; });
   report::Table table;
   table.title = title;
+  table.keys = 3;
   table.columns = {{"GPU", ""},     {"what", ""},     {"setting", ""}, {"rows", ""},    {"mean", "%"},
                    {"median", "%"}, {"by time", "%"}, {"bias", "%"},   {"<20 us", "%"}, {"<100 us", "%"},
                    {"<1 ms", "%"},  {"more", "%"},    {"rank", ""}};

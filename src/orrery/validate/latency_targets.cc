@@ -97,6 +97,7 @@ report::Table measured_table(std::span<const LatencyScores> scores, std::span<co
                              bool* all_met) {
   report::Table table;
   table.title = "Asked and measured";
+  table.keys = 2;
   table.columns = {{"what", ""},      {"on", ""},        {"copied row", "%"}, {"copied x light", "%"},
                    {"roofline", "%"}, {"prototype", ""}, {"asked", ""},       {"measured", ""},
                    {"met", ""}};

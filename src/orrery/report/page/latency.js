@@ -159,7 +159,7 @@
 
   // Predicted over measured, on a log axis: where a forecast is twice or half as long is as far from 1. Bands as thin lines.
   const agreement = canvas => {
-    const rows = validation.series.filter(s => s.architecture === canvas.dataset.architecture && s.points_s.length);
+    const rows = validation.series.filter(s => s.architecture === canvas.dataset.architecture);
     const dots = rows.map((s, i) => ({label: `${s.what}, ${s.device}`, type: 'scatter', backgroundColor: faint(series(i), .65), pointRadius: 2.4, order: 1,
       pointStyle: 'circle', data: s.points_s.map(([measured, predicted, low, high]) => ({x: measured * 1e6, y: predicted / measured,
         low: low / measured, high: high / measured, predicted, lowest: low, highest: high}))}));
@@ -172,7 +172,7 @@
         title: {display: true, text: 'predicted ÷ measured'}, afterBuildTicks: axis => { axis.ticks = [.125, .25, .5, .7, .85, 1, 1.18, 1.4, 2, 4, 8]
           .filter(v => v >= axis.min && v <= axis.max && (reach < 3 || ![.85, 1.18].includes(v))).map(value => ({value})); },
         ticks: {callback: v => String(v), autoSkip: false}}},
-      plugins: {legend: {labels: dotted}, tooltip: {filter: item => item.datasetIndex < dots.length, callbacks: {label: ({raw, dataset}) => [dataset.label,
+      plugins: {legend: {display: false}, tooltip: {filter: item => item.datasetIndex < dots.length, callbacks: {label: ({raw, dataset}) => [dataset.label,
         `measured ${number(raw.x)} µs`, `predicted ${number(raw.predicted * 1e6)} µs (${number(raw.lowest * 1e6)} to ${number(raw.highest * 1e6)})`]}}}},
       plugins: [{beforeDatasetsDraw: chart => {
         const g = chart.ctx, y = v => chart.scales.y.getPixelForValue(v);
