@@ -20,9 +20,9 @@ const std::array<GemmConstantTraits, kGemmConstants>& gemm_constant_table() {
       {BoostTime, "boost_time", 1000, .8, true, "us"},
       {BoostOrder, "boost_order", 1, .3, true, "order"},
       // Latency of the loop over k when one tile stands alone on a multiprocessor, per element of k.
-      {StepLatencyMma, "step_latency_mma", 8, .4, true, "cycles"},
+      {StepLatencyMma, "step_latency_mma", 9, .15, true, "cycles"},
       {StepLatencyWgmma, "step_latency_wgmma", 2.2, .4, true, "cycles"},
-      {Prologue, "prologue", 900, .4, true, "cycles"},
+      {Prologue, "prologue", 600, .15, true, "cycles"},
       {EpilogueMma, "epilogue_mma", .2, .3, true, "cycles per element"},
       {EpilogueWgmma, "epilogue_wgmma", .1, .4, true, "cycles per element"},
       {PartialWave, "partial_wave", .4, .3, true, "exponent"},
@@ -39,11 +39,10 @@ const std::array<GemmConstantTraits, kGemmConstants>& gemm_constant_table() {
       {CacheEdge, "cache_edge", 14, .3, true, "order"},
       {Reread, "reread", .5, .4, true, "ratio"},
       {WriteCost, "write_cost", 1.2, .2, true, "ratio"},
-      {JoinOrder, "join_order", 2.7, .2, true, "order"},
-      {SplitLatency, "split_latency", 2.4, .3, true, "us"},
+      {SplitLatency, "split_latency", 1.8, .3, true, "us"},
       // m = 1 on kernels of the mma family: a matrix-vector product.
       {VectorStep, "vector_step", .5, .5, true, "cycles"},
-      {VectorCache, "vector_cache", .35, .4, true, "ratio"},
+      {VectorCache, "vector_cache", .35, .2, true, "ratio"},
   }};
   return kTable;
 }

@@ -35,7 +35,6 @@ enum class GemmConstant : size_t {
   CacheEdge,
   Reread,
   WriteCost,
-  JoinOrder,
   SplitLatency,
   VectorStep,
   VectorCache,

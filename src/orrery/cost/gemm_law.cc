@@ -47,7 +47,7 @@ constexpr std::array<TileShape, 11> kWgmmaTiles = {{{128, 256},
 constexpr std::array<double, 10> kSplits = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32};
 constexpr double kReferenceSide = 128.0 * 256 / (128 + 256);  // x of the largest tile
 constexpr double kReferenceRate = 2048;                       // FLOP per clock to which TileHalf refers
-constexpr double kLeastSplitDepth = 256;
+constexpr double kLeastSplitDepth = 64;
 constexpr double kMostWavesSplit = 2.1;
 constexpr double kMegabinary = 1048576 / 1e6;  // cache sizes are written in MB and meant in MiB
 
@@ -100,6 +100,10 @@ double fast_exp2(double x) {
 
 double power(double x, double p) {
   return fast_exp2(p * fast_log2(x));
+}
+
+double cube_root(double x) {
+  return power(x, 1.0 / 3);
 }
 
 }  // namespace
@@ -202,17 +206,10 @@ double GemmLaw::cold_share(double working_set) const {
   return 1 / (1 + power(working_set / hold, -edge));
 }
 
-double GemmLaw::join(double a, double b, double c) const {
-  const double most = std::max({a, b, c});
-  const double p = constants_[JoinOrder];
-  const auto share = [&](double x) { return x < .002 * most ? 0 : power(x / most, p); };
-  return most * power(share(a) + share(b) + share(c), 1 / p);
-}
-
 // DRAM serves a few multiprocessors only as fast as they ask.
 double GemmLaw::memory_rate(double busy) const {
   const double reach = busy * constants_[MemoryReach] * device_.clock;
-  return memory_rate_ / power(1 + cube(memory_rate_ / reach), 1.0 / 3);
+  return memory_rate_ / cube_root(1 + cube(memory_rate_ / reach));
 }
 
 void GemmLaw::matrix_vector(const Work& w, GemmParts& best) const {
@@ -227,24 +224,34 @@ void GemmLaw::matrix_vector(const Work& w, GemmParts& best) const {
   best.tile_n = best.tile_m = best.split = 1;
   best.waves = blocks / device_.multiprocessors;
   best.launch = launch_;
-  best.time = launch_ + join(best.multiprocessors, best.cache, best.memory);
+  best.time = launch_ + cube_root(cube(best.multiprocessors) + cube(best.cache) + cube(best.memory));
 }
 
-void GemmLaw::consider(const Work& w, const Tile& tile, double split, GemmParts& best) const {
-  const double columns = std::ceil(w.n / tile.n), rows = std::ceil(w.m / tile.m);
+void GemmLaw::consider(const Work& w, const Tile& tile, double columns, double rows, double split,
+                       GemmParts& best) const {
   const double blocks = w.matrices * columns * rows * split;
   const double sms = device_.multiprocessors;
   const double waves = blocks / sms;
   const double extra = split > 1 ? split_latency_ : 0;
   const double depth = w.k / split;
 
+  const double limit = best.time - launch_ - extra;
+  if (limit <= 0) return;
+
+  // First what costs no powers, each part at most what it will be: a candidate that cannot win ends here.
   const double whole = std::floor(waves);
   const double share = constants_[RateShare];
   const double boost = (1 - device_.sustained) * constants_[BoostShare];
-  // A bound that costs no powers: whole waves at the best rate.
-  const double least = std::max(1.0, whole) * depth / device_.clock *
-                       std::max(tile.latency, tile.products / (share * (device_.sustained + boost)));
-  if (launch_ + extra + least >= best.time) return;
+  const double step = std::max(tile.latency, tile.products / (share * (device_.sustained + boost)));
+  const double least = std::max(1.0, waves) * (depth * step + tile.epilogue) / device_.clock;
+  const double busy = std::min(blocks, sms);
+  const double cache_bytes =
+      rows * w.weights + columns * w.activations + w.result * (split > 1 ? 2 * split : 1);
+  const double cache = cache_bytes / (busy * device_.clock * cache_per_clock_);
+  const double memory_once =
+      w.cold_weights * w.weights + w.cold_rest * (w.activations + constants_[WriteCost] * w.result);
+  const double memory_least = memory_once / memory_rate_;
+  if (cube(least) + cube(cache) + cube(memory_least) >= cube(limit)) return;
 
   double rounds = 1;
   if (waves > 1) {
@@ -253,22 +260,12 @@ void GemmLaw::consider(const Work& w, const Tile& tile, double split, GemmParts&
   }
   const double steps = rounds * depth / device_.clock;
   const double at_full_rate = steps * tile.products;
-  if (launch_ + extra +
-          std::max(at_full_rate / (share * (device_.sustained + boost)), steps * tile.latency) >=
-      best.time)
-    return;
   const double early = 1 / (1 + power(at_full_rate * 1e6 / constants_[BoostTime], constants_[BoostOrder]));
   const double products =
       std::max(at_full_rate / (share * (device_.sustained + boost * early)), steps * tile.latency);
   const double fixed = rounds * tile.epilogue + std::sqrt(std::max(waves, 1.0)) * constants_[Prologue];
   const double multiprocessors = products + fixed / device_.clock;
-  if (launch_ + extra + multiprocessors >= best.time) return;
-
-  const double busy = std::min(blocks, sms);
-  const double cache_bytes =
-      rows * w.weights + columns * w.activations + w.result * (split > 1 ? 2 * split : 1);
-  const double cache = cache_bytes / (busy * device_.clock * cache_per_clock_);
-  if (launch_ + extra + cache >= best.time) return;
+  if (multiprocessors >= limit) return;
 
   // A wave of r × c tiles reads its strips once; what both operands exceed of L2 is read again in the next
   // wave.
@@ -280,16 +277,15 @@ void GemmLaw::consider(const Work& w, const Tile& tile, double split, GemmParts&
       columns * rows / in_wave * w.k *
       (w.weights / (w.n * w.k) * wave_columns * tile.n + w.activations / (w.m * w.k) * wave_rows * tile.m);
   const double again = std::max(0.0, strips - (w.weights + w.activations)) * w.cold_both * constants_[Reread];
-  const double memory_bytes =
-      w.cold_weights * w.weights + w.cold_rest * (w.activations + constants_[WriteCost] * w.result) + again;
+  const double memory_bytes = memory_once + again;
   // Tiles in one column ask for the same weights, those in one row for the same activations: DRAM sees one
   // reader for a strip.
   const double strips_read = std::max(columns, rows * std::min(1.0, w.activations / w.weights));
   const double readers = std::min(busy, w.matrices * split * strips_read);
   const double memory = memory_bytes / memory_rate(readers);
-  const double time = launch_ + extra + join(multiprocessors, cache, memory);
-  if (time >= best.time) return;
-  best.time = time;
+  const double cubes = cube(multiprocessors) + cube(cache) + cube(memory);
+  if (cubes >= cube(limit)) return;
+  best.time = launch_ + extra + cube_root(cubes);
   best.launch = launch_;
   best.multiprocessors = multiprocessors;
   best.cache = cache;
@@ -327,12 +323,12 @@ GemmParts GemmLaw::operator()(const GemmProduct& product) const {
   } else {
     for (size_t i = 0; i < tile_count_; ++i) {
       const Tile& tile = tiles_[i];
-      const double blocks = w.matrices * std::ceil(w.n / tile.n) * std::ceil(w.m / tile.m);
+      const double columns = std::ceil(w.n / tile.n), rows = std::ceil(w.m / tile.m);
+      const double most_splits = std::min(
+          kMostWavesSplit * device_.multiprocessors / (w.matrices * columns * rows), w.k / kLeastSplitDepth);
       for (double split : kSplits) {
-        if (split > 1 &&
-            (blocks * split > kMostWavesSplit * device_.multiprocessors || w.k / split < kLeastSplitDepth))
-          break;
-        consider(w, tile, split, best);
+        if (split > 1 && split > most_splits) break;
+        consider(w, tile, columns, rows, split, best);
       }
     }
   }

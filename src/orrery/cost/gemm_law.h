@@ -8,7 +8,7 @@
 //   L2               strips of both operands for every tile; clusters read shared strips once
 //   DRAM             what L2 does not hold from the call before, the strips of a wave once more where both
 //                    operands exceed L2, and the result
-//   join             (Σ xᵖ)^(1/p)
+//   join             (Σ x³)^(1/3): parts overlap, but not fully where they are alike
 //
 // A batch or the experts of a grouped product are one launch whose tiles fill waves together. One row on the
 // mma family is a matrix-vector product with a kernel of its own. Plain doubles in SI units, cycles at the
@@ -84,9 +84,9 @@ class GemmLaw {
   };
   struct Work;
   void matrix_vector(const Work& work, GemmParts& best) const;
-  void consider(const Work& work, const Tile& tile, double split, GemmParts& best) const;
+  void consider(const Work& work, const Tile& tile, double columns, double rows, double split,
+                GemmParts& best) const;
   double cold_share(double working_set) const;
-  double join(double a, double b, double c) const;
   double memory_rate(double busy) const;
 
   GemmDevice device_;

@@ -46,6 +46,10 @@ GemmFeatures gemm_features(const GemmProduct& p, const GemmParts& parts, const G
           static_cast<float>(parts.weights_cold)};
 }
 
+bool stacked_memory(const hardware::Device& device) {
+  return device.memory_type.starts_with("HBM");
+}
+
 bool gemm_law_prices(DataType type, DataType weights) {
   const auto wide = [](DataType t) {
     return t == DataType::BF16 || t == DataType::FP16 || t == DataType::FP32 || t == DataType::TF32;
@@ -57,26 +61,25 @@ bool gemm_law_prices(DataType type, DataType weights) {
 GemmModel::Target GemmModel::target(const hardware::Device& device, DataType type, DataType weights) const {
   const GemmDevice facts = gemm_device(device, type, weights);
   const hardware::Architecture architecture = device.gpu()->architecture;
+  const bool stacked = stacked_memory(device);
   std::vector<const MeasuredGpu*> sources;
   GemmNearness nearness = GemmNearness::Other;
   for (const MeasuredGpu& gpu : contents_.gpus) {
-    if (gpu.name == device.name) {
-      nearness = GemmNearness::Same;
-      sources = {&gpu};
-      break;
+    const GemmNearness near = gpu.name == device.name            ? GemmNearness::Same
+                              : gpu.architecture == architecture ? GemmNearness::Architecture
+                              : gpu.stacked_memory == stacked    ? GemmNearness::Memory
+                                                                 : GemmNearness::Other;
+    if (near < nearness) {
+      sources.clear();
+      nearness = near;
     }
-    if (gpu.architecture == architecture) {
-      if (nearness == GemmNearness::Other) sources.clear();
-      nearness = GemmNearness::Architecture;
-      sources.push_back(&gpu);
-    } else if (nearness == GemmNearness::Other) {
-      sources.push_back(&gpu);
-    }
+    if (near == nearness) sources.push_back(&gpu);
   }
   const auto at = static_cast<size_t>(nearness);
   double rate = 0, launch = 0, bandwidth = 0;
   for (const MeasuredGpu* gpu : sources) {
     rate += std::log(gpu->effects.rate);
+    if (nearness == GemmNearness::Memory) continue;
     launch += std::log(gpu->effects.launch);
     bandwidth += std::log(gpu->effects.bandwidth);
   }
@@ -157,7 +160,7 @@ std::string GemmModel::to_json() const {
     text += fmt::format("{}\n  \"{}\": {:.8g}", i ? "," : "", table[i].name, contents_.constants.value[i]);
   }
   const auto list = [](const std::array<double, kGemmNearnesses>& v) {
-    return fmt::format("[{:.6g}, {:.6g}, {:.6g}]", v[0], v[1], v[2]);
+    return fmt::format("[{:.6g}, {:.6g}, {:.6g}, {:.6g}]", v[0], v[1], v[2], v[3]);
   };
   text += fmt::format(
       "\n }},\n \"residual_share\": {},\n \"effect_share\": {},\n \"widening\": {},\n \"band\": {},\n "
@@ -167,11 +170,12 @@ std::string GemmModel::to_json() const {
   for (size_t i = 0; i < contents_.gpus.size(); ++i) {
     const MeasuredGpu& gpu = contents_.gpus[i];
     text += fmt::format(
-        "{}\n  {{\"name\": \"{}\", \"architecture\": \"{}\", \"rate\": {:.8g}, \"launch\": {:.8g}, "
+        "{}\n  {{\"name\": \"{}\", \"architecture\": \"{}\", \"stacked_memory\": {}, \"rate\": {:.8g}, "
+        "\"launch\": {:.8g}, "
         "\"bandwidth\": "
         "{:.8g},\n   \"residual\": \"{}\"}}",
-        i ? "," : "", gpu.name, hardware::name(gpu.architecture), gpu.effects.rate, gpu.effects.launch,
-        gpu.effects.bandwidth, gpu.residual.to_text());
+        i ? "," : "", gpu.name, hardware::name(gpu.architecture), gpu.stacked_memory, gpu.effects.rate,
+        gpu.effects.launch, gpu.effects.bandwidth, gpu.residual.to_text());
   }
   return text + "\n ]\n}\n";
 }
@@ -202,6 +206,7 @@ GemmModel GemmModel::from_json(std::string text, const std::string& file) {
     const auto architecture = hardware::parse_architecture(node.at("architecture").as_string());
     if (!architecture) node.at("architecture").fail("is no architecture that this program knows");
     gpu.architecture = *architecture;
+    gpu.stacked_memory = node.at("stacked_memory").as_bool();
     gpu.effects = {node.at("rate").as_number(.05, 20), node.at("launch").as_number(.05, 20),
                    node.at("bandwidth").as_number(.05, 20)};
     const Node& residual = node.at("residual");

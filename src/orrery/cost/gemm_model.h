@@ -29,12 +29,20 @@ using GemmFeatures = std::array<float, kGemmFeatures>;
 GemmFeatures gemm_features(const GemmProduct& product, const GemmParts& parts, const GemmDevice& device);
 
 // How near a device is to those that were measured.
-enum class GemmNearness : size_t { Same, Architecture, Other };
-inline constexpr size_t kGemmNearnesses = 3;
+enum class GemmNearness : uint8_t {
+  Same,
+  Architecture,
+  Memory,  // both have HBM, or neither
+  Other,
+};
+inline constexpr size_t kGemmNearnesses = 4;
+
+bool stacked_memory(const hardware::Device& device);  // HBM
 
 struct MeasuredGpu {
   std::string name;  // in the catalogue
   hardware::Architecture architecture = hardware::Architecture::Hopper;
+  bool stacked_memory = true;  // HBM
   GemmEffects effects;
   learn::BoostedTrees residual;  // of log(measured / law)
 };
@@ -50,9 +58,11 @@ class GemmModel {
   struct Contents {
     GemmConstants constants = central_gemm_constants();
     std::vector<MeasuredGpu> gpus;
-    std::array<double, kGemmNearnesses> residual_share = {1, .8, 0};
-    std::array<double, kGemmNearnesses> effect_share = {1, .7, 0};
-    std::array<double, kGemmNearnesses> widening = {.55, .8, 1};
+    std::array<double, kGemmNearnesses> residual_share = {1, .8, 0, 0};
+    // Of the rate alone among GPUs that have but the kind of memory in common: parts with HBM are built for
+    // sustained products, others for their peak.
+    std::array<double, kGemmNearnesses> effect_share = {1, .7, .7, 0};
+    std::array<double, kGemmNearnesses> widening = {.55, .8, 1, 1};
     ErrorBand band;  // around GPUs that were left out
   };
 

@@ -159,6 +159,7 @@ GemmModel fit_gemm_law(const GemmData& data, size_t leave_out, const std::vector
     MeasuredGpu gpu;
     gpu.name = data.devices[g].name;
     gpu.architecture = data.devices[g].gpu()->architecture;
+    gpu.stacked_memory = stacked_memory(data.devices[g]);
     gpu.effects = effects_of(fit.value, g);
     const GemmLaw law(facts[g], contents.constants, gpu.effects);
     gpu.residual = fit_residual(data, of_gpu[g], law, options);
