@@ -8,6 +8,7 @@
 #include "orrery/validate/latency_attention.h"
 #include "orrery/validate/latency_collectives.h"
 #include "orrery/validate/latency_fp8.h"
+#include "orrery/validate/latency_gemm.h"
 #include "orrery/validate/latency_memory_bound.h"
 #include "orrery/validate/latency_serving.h"
 #include "orrery/validate/latency_speed.h"
@@ -60,6 +61,11 @@ std::vector<LatencyScores> serving_scores(const std::vector<ServingScores>& repl
 }
 
 constexpr Part kParts[] = {
+    {"gemm", true,
+     [](const LatencyValidationRequest& request, const RunContext& context, Gathered* out) {
+       auto scores = evaluate_gemm(request.data_folder, context.threads);
+       add(scores, gemm_tables(scores), out);
+     }},
     {"fp8", true,
      [](const LatencyValidationRequest& request, const RunContext& context, Gathered* out) {
        auto scores = evaluate_fp8(request.data_folder, hardware::Catalogue::shipped(), context.threads);

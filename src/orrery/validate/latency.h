@@ -21,7 +21,8 @@
 
 namespace orrery::validate {
 
-inline constexpr std::array kLatencyParts = {"fp8", "attention", "memory", "collectives", "serving", "speed"};
+inline constexpr std::array kLatencyParts = {"gemm",        "fp8",     "attention", "memory",
+                                             "collectives", "serving", "speed"};
 
 struct LatencyValidationRequest {
   std::vector<std::string> parts;  // of kLatencyParts; empty = all

@@ -38,8 +38,8 @@ struct GemmFitOptions {
   double prior_weight = 6;
   double effect_spread = .12;  // of the logarithm of a GPU's factors
   int iterations = 14;
-  int trees = 120, leaves = 16;
-  double learning_rate = .1;
+  int trees = 60, leaves = 80;
+  double learning_rate = .2;
   uint64_t seed = 1;
   int threads = 1;
 };
