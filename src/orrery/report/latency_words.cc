@@ -115,6 +115,13 @@ std::string single_mode_sentences(const LatencyReport& report,
     }
   }
   if (!best) return {};
+  if (report.config.towers.empty()) {  // a graph from a file: it has a batch, but no tokens
+    return fmt::format("One {} of batch {} takes {} on {}{}: {} % of the matrix peak.",
+                       best->mode == graph::Mode::Train ? "training iteration" : "pass",
+                       show(static_cast<double>(best->batch), 0), said(best->time.value),
+                       device_label(report, *fastest), fitting.size() > 1 ? ", the fastest" : "",
+                       show(best->flops_utilization * 100, 0));
+  }
   const char* what = best->mode == graph::Mode::Train    ? "One training iteration"
                      : best->mode == graph::Mode::Decode ? "One decode step"
                                                          : "One prefill";
@@ -257,6 +264,8 @@ std::string subject(const LatencyReport& report) {
   if (report.serving) {
     parts.push_back("prompt of " + show(static_cast<double>(report.prompt), 0) + " tokens");
     parts.push_back("output of " + show(static_cast<double>(report.output_tokens), 0));
+  } else if (report.config.towers.empty()) {
+    parts.push_back("batch " + show(static_cast<double>(report.workload.batch), 0));
   } else {
     parts.push_back(fmt::format("{}, batch {} x {} tokens", mode_name(report.workload.mode),
                                 show(static_cast<double>(report.workload.batch), 0),
