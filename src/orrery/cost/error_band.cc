@@ -17,7 +17,7 @@ constexpr double kLeastSize = .01, kMostSize = .6;
 // Rows of one GPU err together: its rate or bandwidth lies to one side of what the facts say. Quantiles over
 // rows of few GPUs miss how far the next GPU's may lie; the share by which they are widened falls with their
 // number.
-constexpr double kFewDevices = .75;
+constexpr double kFewDevices = .65;
 
 double clamped_size(double log2_size) {
   return std::clamp(std::exp2(log2_size), kLeastSize, kMostSize);
