@@ -153,7 +153,7 @@ class Emitter {
     const OnnxValue& v = value(name);
     ValueId id = block_.add_value(v.known ? v.elements() : 0, v.type,
                                   v.constant ? TensorKind::Weight : TensorKind::Input);
-    if (v.constant && is_floating(v.type) && trained && v.shape.size() > 0) {
+    if (v.constant && is_floating(v.type) && trained && !v.shape.empty()) {
       block_.values[id].trainable = options_.train;
       parameters_ += v.elements();
     }
@@ -230,7 +230,8 @@ class Emitter {
                     .columns = static_cast<int64_t>(written),
                     .inputs = 0,
                     .broadcast = static_cast<int64_t>(elements)};
-    step(node, make(Kind::Copy, size, block_.values[outputs[0]].type), std::move(inputs), std::move(outputs));
+    DataType type = block_.values[outputs[0]].type;
+    step(node, make(Kind::Copy, size, type), std::move(inputs), std::move(outputs));
   }
 
   void emit(const OnnxNode& node, const Row& row) {
