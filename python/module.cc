@@ -12,15 +12,18 @@ namespace py = pybind11;
 
 PYBIND11_MODULE(_core, module) {
   module.def("version", [] { return std::string(orrery::version()); });
-  module.def("run", [](const std::vector<std::string>& arguments) {
-    std::ostringstream out, err;
-    int status;
-    {
-      py::gil_scoped_release others_may_run;
-      status = orrery::cli::run(arguments, out, err);
-    }
-    return py::make_tuple(status, out.str(), err.str());
-  }, "Runs a command; returns (exit status, standard output, standard error).");
+  module.def(
+      "run",
+      [](const std::vector<std::string>& arguments) {
+        std::ostringstream out, err;
+        int status;
+        {
+          py::gil_scoped_release others_may_run;
+          status = orrery::cli::run(arguments, out, err);
+        }
+        return py::make_tuple(status, out.str(), err.str());
+      },
+      "Runs a command; returns (exit status, standard output, standard error).");
   module.def("main", [](const std::vector<std::string>& arguments) {
     py::gil_scoped_release others_may_run;
     return orrery::cli::run(arguments, std::cout, std::cerr);

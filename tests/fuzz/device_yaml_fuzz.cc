@@ -1,6 +1,7 @@
 // rooms: hardware
 // Whatever the bytes, reading a device or a cluster either succeeds with sound numbers or throws InputError.
-//   build/fuzz/bin/device_yaml_fuzz new-corpus/ data/gpus/ data/clusters/ -dict=tests/fuzz/device_yaml.dict -max_total_time=600
+//   build/fuzz/bin/device_yaml_fuzz new-corpus/ data/gpus/ data/clusters/ -dict=tests/fuzz/device_yaml.dict
+//   -max_total_time=600
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>

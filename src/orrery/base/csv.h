@@ -1,5 +1,5 @@
-// Tables with a header row, as RFC 4180 writes them (quotes, embedded commas and newlines), read whole and without copies.
-// A cell knows its place, so that a reader's error can say file:line:column.
+// Tables with a header row, as RFC 4180 writes them (quotes, embedded commas and newlines), read whole and
+// without copies. A cell knows its place, so that a reader's error can say file:line:column.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ namespace orrery {
 
 class CsvTable {
  public:
-  // Throws InputError for an empty file, a duplicate or empty column name, a row with another number of cells, an open quote.
+  // Throws InputError for an empty file, a duplicate or empty column name, a row with another number of
+  // cells, an open quote.
   // `#` lines before the header are skipped.
   CsvTable(std::string text, std::string file);
 
@@ -25,7 +26,8 @@ class CsvTable {
 
   std::string_view cell(size_t row, int column) const;  // unquoted; "" for column -1
   double number(size_t row, int column) const;          // throws InputError
-  double number_or(size_t row, int column, double absent) const;  // `absent` for an empty cell and for column -1
+  double number_or(size_t row, int column,
+                   double absent) const;  // `absent` for an empty cell and for column -1
   int64_t integer(size_t row, int column, int64_t low, int64_t high) const;
   int64_t integer_or(size_t row, int column, int64_t absent, int64_t low, int64_t high) const;
   Place place(size_t row, int column) const;

@@ -1,7 +1,9 @@
 // YAML and JSON as one tree in which every value knows where it stands, so that a reader's error can say
-// file:line:column and show the line with a caret. Readers of configurations see only this; the parsing libraries stay behind it.
+// file:line:column and show the line with a caret. Readers of configurations see only this; the parsing
+// libraries stay behind it.
 //
-// Hostile input: nesting deeper than 200, more than 5 million values, YAML anchors and aliases, and duplicate keys are refused.
+// Hostile input: nesting deeper than 200, more than 5 million values, YAML anchors and aliases, and duplicate
+// keys are refused.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +39,8 @@ class Node {
 
   const std::vector<Node>& items() const;  // List access
 
-  // Scalars; each throws InputError at this place when the value has another kind or lies outside [low, high].
+  // Scalars; each throws InputError at this place when the value has another kind or lies outside [low,
+  // high].
   bool as_bool() const;
   double as_number(double low = -1e300, double high = 1e300) const;
   int64_t as_integer(int64_t low, int64_t high) const;

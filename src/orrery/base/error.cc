@@ -34,7 +34,8 @@ std::string with_place(const Place& place, const std::string& message, std::stri
     caret -= begin;
   }
   for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 32 || c == 127) c = ' ';  // hostile control bytes do not reach the terminal
+    if (static_cast<unsigned char>(c) < 32 || c == 127)
+      c = ' ';  // hostile control bytes do not reach the terminal
   }
   if (shown.empty()) return result;
   result += "\n  " + shown;

@@ -1,4 +1,5 @@
-// Errors that a user can act on. Input that is wrong gives one clear line with its place; nothing else is thrown for it.
+// Errors that a user can act on. Input that is wrong gives one clear line with its place; nothing else is
+// thrown for it.
 #pragma once
 
 #include <memory>
@@ -38,7 +39,8 @@ class NotFound : public Error {
   using Error::Error;
 };
 
-// The user asked to stop: exit status 130. Thrown by long work when its RunContext says so and nothing better can be returned.
+// The user asked to stop: exit status 130. Thrown by long work when its RunContext says so and nothing better
+// can be returned.
 class Interrupted : public Error {
  public:
   Interrupted() : Error("interrupted") {}

@@ -1,4 +1,5 @@
-// A value with the band that it lies in. Intervals belong to one model or to one validated sum; their ends are never added.
+// A value with the band that it lies in. Intervals belong to one model or to one validated sum; their ends
+// are never added.
 #pragma once
 
 namespace orrery {

@@ -26,7 +26,8 @@ Progress::~Progress() {
 
 void Progress::advance(uint64_t steps) {
   done_ += steps;
-  if (terminal_ && Clock::now().time_since_epoch().count() >= next_draw_.load(std::memory_order_relaxed)) draw();
+  if (terminal_ && Clock::now().time_since_epoch().count() >= next_draw_.load(std::memory_order_relaxed))
+    draw();
 }
 
 void Progress::note(std::string text) {
@@ -46,7 +47,8 @@ void Progress::draw() {
     double share = std::min(1.0, static_cast<double>(done) / static_cast<double>(total_));
     int filled = static_cast<int>(share * kBarWidth);
     double left = share > 0 ? elapsed * (1 - share) / share : 0;
-    line = fmt::format("{} [{}{}] {:3.0f} %  {:.0f} s left  {}", what_, std::string(static_cast<size_t>(filled), '='),
+    line = fmt::format("{} [{}{}] {:3.0f} %  {:.0f} s left  {}", what_,
+                       std::string(static_cast<size_t>(filled), '='),
                        std::string(static_cast<size_t>(kBarWidth - filled), ' '), 100 * share, left, note_);
   } else {
     line = fmt::format("{}  {} done, {:.0f} s  {}", what_, done, elapsed, note_);

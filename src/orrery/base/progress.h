@@ -1,5 +1,5 @@
-// A progress bar for what takes over two seconds: drawn on standard error when it is a terminal, silent otherwise.
-// Thread-safe; advance() is one atomic addition.
+// A progress bar for what takes over two seconds: drawn on standard error when it is a terminal, silent
+// otherwise. Thread-safe; advance() is one atomic addition.
 #pragma once
 
 #include <atomic>

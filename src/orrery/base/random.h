@@ -1,5 +1,5 @@
-// Random numbers that are the same on every machine and standard library. Each part of a program derives its own Seed, so
-// that adding a draw in one place changes nothing elsewhere and threads need no order.
+// Random numbers that are the same on every machine and standard library. Each part of a program derives its
+// own Seed, so that adding a draw in one place changes nothing elsewhere and threads need no order.
 #pragma once
 
 #include <cmath>
@@ -24,7 +24,7 @@ class Random {
   explicit constexpr Random(Seed seed) : state_(seed.value) {}
   constexpr uint64_t next() { return Seed::mix(state_ += 0x9e3779b97f4a7c15ull); }
   constexpr double uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }  // [0, 1)
-  constexpr uint64_t index(uint64_t n) {  // [0, n)
+  constexpr uint64_t index(uint64_t n) {                                                // [0, n)
     __extension__ using Wide = unsigned __int128;
     return static_cast<uint64_t>((static_cast<Wide>(next()) * n) >> 64);
   }

@@ -8,7 +8,8 @@
 
 namespace orrery {
 
-// "; did you mean 'x'?" for the nearest of `known` within a third of the word's length, else the list of all when it is short.
+// "; did you mean 'x'?" for the nearest of `known` within a third of the word's length, else the list of all
+// when it is short.
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> known);
 std::string did_you_mean(std::string_view word, std::span<const std::string> known);
 int edit_distance(std::string_view a, std::string_view b);

@@ -8,9 +8,12 @@
 
 namespace orrery {
 
-int hardware_threads() { return std::max(1, static_cast<int>(std::thread::hardware_concurrency())); }
+int hardware_threads() {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
 
-void parallel_for(size_t n, size_t chunk_size, int threads, const std::function<void(size_t, size_t, size_t)>& work) {
+void parallel_for(size_t n, size_t chunk_size, int threads,
+                  const std::function<void(size_t, size_t, size_t)>& work) {
   if (n == 0) return;
   chunk_size = std::max<size_t>(1, chunk_size);
   size_t chunks = (n + chunk_size - 1) / chunk_size;
@@ -27,7 +30,8 @@ void parallel_for(size_t n, size_t chunk_size, int threads, const std::function<
     }
   };
   std::vector<std::jthread> helpers;
-  for (size_t i = 1; i < std::min<size_t>(static_cast<size_t>(threads), chunks); ++i) helpers.emplace_back(run);
+  for (size_t i = 1; i < std::min<size_t>(static_cast<size_t>(threads), chunks); ++i)
+    helpers.emplace_back(run);
   run();
   helpers.clear();
   for (const std::exception_ptr& failure : failures) {

@@ -1,5 +1,5 @@
-// A command is one file and one row in commands.cc: it declares its options on a parser and returns what to do once they
-// are read. Help, shell completion and docs/commands.md are made from these declarations.
+// A command is one file and one row in commands.cc: it declares its options on a parser and returns what to
+// do once they are read. Help, shell completion and docs/commands.md are made from these declarations.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Common {
   bool json = false;
   std::string output;  // a folder or a file, as the command says
   uint64_t seed = 1;
-  int threads = 0;     // 0: all
+  int threads = 0;  // 0: all
   std::string command_line;
   std::ostream* out = nullptr;
   std::ostream* err = nullptr;

@@ -17,17 +17,22 @@ constexpr Command kCommands[] = {
      "orrery predict memory llama-3.1-70b --mode train --tensor-parallel 8", declare_predict_memory},
     {"fit", "latency", "adapts the latency model to your own measurements; error before and after",
      "orrery fit latency measured.csv --output mine.json", declare_fit_latency},
-    {"show", "gpus", "the GPUs that are known, or all facts of one with their sources", "orrery show gpus h100-sxm", declare_show_gpus},
-    {"show", "models", "the models that are known, or the configuration of one", "orrery show models llama-3.1-8b", declare_show_models},
+    {"show", "gpus", "the GPUs that are known, or all facts of one with their sources",
+     "orrery show gpus h100-sxm", declare_show_gpus},
+    {"show", "models", "the models that are known, or the configuration of one",
+     "orrery show models llama-3.1-8b", declare_show_models},
     {"validate", "latency", "how far forecasts are from what was measured, each GPU left out of its own fit",
      "orrery validate latency --only speed", declare_validate_latency},
-    {"completion", "", "prints the completion script of a shell", "source <(orrery completion bash)", declare_completion},
+    {"completion", "", "prints the completion script of a shell", "source <(orrery completion bash)",
+     declare_completion},
     {"help", "", "all commands, or one", "orrery help predict latency", declare_help},
 };
 
 }  // namespace
 
-std::span<const Command> commands() { return kCommands; }
+std::span<const Command> commands() {
+  return kCommands;
+}
 
 RunContext Common::context() const {
   RunContext context;

@@ -9,10 +9,14 @@ namespace {
 
 nlohmann::ordered_json as_json(const Node& node) {
   switch (node.kind()) {
-    case Node::Kind::Null: return nullptr;
-    case Node::Kind::Bool: return node.as_bool();
-    case Node::Kind::Number: return node.as_number();
-    case Node::Kind::String: return node.as_string();
+    case Node::Kind::Null:
+      return nullptr;
+    case Node::Kind::Bool:
+      return node.as_bool();
+    case Node::Kind::Number:
+      return node.as_number();
+    case Node::Kind::String:
+      return node.as_string();
     case Node::Kind::List: {
       auto list = nlohmann::ordered_json::array();
       for (const Node& item : node.items()) list.push_back(as_json(item));
@@ -29,6 +33,8 @@ nlohmann::ordered_json as_json(const Node& node) {
 
 }  // namespace
 
-std::string document_as_json(const std::string& path) { return as_json(read_document(path)).dump(2); }
+std::string document_as_json(const std::string& path) {
+  return as_json(read_document(path)).dump(2);
+}
 
 }  // namespace orrery::cli

@@ -23,11 +23,13 @@ namespace {
 report::Table as_table(const cost::Calibrations& fitted) {
   report::Table table;
   table.title = "Mean error against your measurements (after: on rows that the fit did not see)";
-  table.columns = {{"GPU", ""}, {"rows", ""}, {"before", "%"}, {"after", "%"}, {"compute", "x"}, {"memory", "x"}, {"fixed", "x"}};
+  table.columns = {{"GPU", ""},      {"rows", ""},    {"before", "%"}, {"after", "%"},
+                   {"compute", "x"}, {"memory", "x"}, {"fixed", "x"}};
   for (const auto& [name, c] : fitted) {
-    table.rows.push_back({name, report::number(static_cast<double>(c.rows), 0), report::number(100 * c.error_before, 1),
-                          report::number(100 * c.error_after, 1), report::number(std::exp(c.compute), 3),
-                          report::number(std::exp(c.memory), 3), report::number(std::exp(c.fixed), 3)});
+    table.rows.push_back({name, report::number(static_cast<double>(c.rows), 0),
+                          report::number(100 * c.error_before, 1), report::number(100 * c.error_after, 1),
+                          report::number(std::exp(c.compute), 3), report::number(std::exp(c.memory), 3),
+                          report::number(std::exp(c.fixed), 3)});
   }
   table.notes = {"x: factors on the compute-bound, memory-bound and remaining share of a kernel's time."};
   return table;
@@ -52,12 +54,16 @@ Action declare_fit_latency(CLI::App& app, Common& common) {
   };
   auto options = std::make_shared<Options>();
   app.add_option("MEASURED", options->files,
-                 "CSV of kernels with latency_ms, the JSON of 'vllm bench serve --save-result', or a PyTorch profiler trace")
+                 "CSV of kernels with latency_ms, the JSON of 'vllm bench serve --save-result', or a PyTorch "
+                 "profiler trace")
       ->expected(0, -1);
   app.add_option("--train", options->train,
-                 "Make the shipped weights again from this folder of measured rows: --output is then the folder of the weight files");
-  app.add_option("--device,--gpu", options->device, "The GPU, where the file names none (or to override its name)");
-  app.add_option("--output", options->output, "Where the corrections go; --weights FILE uses them")->required();
+                 "Make the shipped weights again from this folder of measured rows: --output is then the "
+                 "folder of the weight files");
+  app.add_option("--device,--gpu", options->device,
+                 "The GPU, where the file names none (or to override its name)");
+  app.add_option("--output", options->output, "Where the corrections go; --weights FILE uses them")
+      ->required();
   add_json(app, common);
   add_threads(app, common);
   add_seed(app, common);
@@ -78,7 +84,9 @@ Action declare_fit_latency(CLI::App& app, Common& common) {
     write_file(options->output, cost::to_json(fitted));
     report::Table table = as_table(fitted);
     table.notes.insert(table.notes.end(), measured.notes.begin(), measured.notes.end());
-    table.notes.push_back(fmt::format("Wrote {}; use it: orrery predict latency MODEL --device GPU --weights {}", options->output, options->output));
+    table.notes.push_back(
+        fmt::format("Wrote {}; use it: orrery predict latency MODEL --device GPU --weights {}",
+                    options->output, options->output));
     *common.out << (common.json ? to_json(table) + "\n" : report::to_terminal(table, common.style()));
     return 0;
   };

@@ -19,7 +19,8 @@ std::vector<std::string> long_options(const CLI::App& app) {
   return names;
 }
 
-// Words that may follow "verb noun"; GPU and model names are asked of the program itself, so that they are never stale.
+// Words that may follow "verb noun"; GPU and model names are asked of the program itself, so that they are
+// never stale.
 std::string bash_completion() {
   Common common;
   Parser parser(common);
@@ -62,7 +63,9 @@ complete -o filenames -F _orrery orrery
                      join(verbs, " "), noun_cases, options);
 }
 
-std::string zsh_completion() { return "autoload -U +X bashcompinit && bashcompinit\n" + bash_completion(); }
+std::string zsh_completion() {
+  return "autoload -U +X bashcompinit && bashcompinit\n" + bash_completion();
+}
 
 std::string fish_completion() {
   Common common;
@@ -71,13 +74,16 @@ std::string fish_completion() {
   for (const Command& command : commands()) {
     std::string verb = command.verb, noun = command.noun;
     if (noun.empty()) {
-      text += fmt::format("complete -c orrery -n __fish_use_subcommand -a {} -d '{}'\n", verb, command.summary);
+      text +=
+          fmt::format("complete -c orrery -n __fish_use_subcommand -a {} -d '{}'\n", verb, command.summary);
       continue;
     }
     text += fmt::format("complete -c orrery -n __fish_use_subcommand -a {}\n", verb);
-    text += fmt::format("complete -c orrery -n '__fish_seen_subcommand_from {}' -a {} -d '{}'\n", verb, noun, command.summary);
+    text += fmt::format("complete -c orrery -n '__fish_seen_subcommand_from {}' -a {} -d '{}'\n", verb, noun,
+                        command.summary);
     for (const std::string& option : long_options(*parser.find(verb, noun))) {
-      text += fmt::format("complete -c orrery -n '__fish_seen_subcommand_from {}' -l {}\n", noun, option.substr(2));
+      text += fmt::format("complete -c orrery -n '__fish_seen_subcommand_from {}' -l {}\n", noun,
+                          option.substr(2));
     }
   }
   return text;
@@ -87,9 +93,13 @@ std::string fish_completion() {
 
 Action declare_completion(CLI::App& app, Common& common) {
   auto shell = std::make_shared<std::string>();
-  app.add_option("shell", *shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  app.add_option("shell", *shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   return [&common, shell] {
-    *common.out << (*shell == "bash" ? bash_completion() : *shell == "zsh" ? zsh_completion() : fish_completion());
+    *common.out << (*shell == "bash"  ? bash_completion()
+                    : *shell == "zsh" ? zsh_completion()
+                                      : fish_completion());
     return 0;
   };
 }
@@ -109,9 +119,12 @@ Action declare_help(CLI::App& app, Common& common) {
     }
     Common unused;
     Parser parser(unused);
-    std::string verb = options->words.empty() ? "" : options->words[0], noun = options->words.size() < 2 ? "" : options->words[1];
+    std::string verb = options->words.empty() ? "" : options->words[0],
+                noun = options->words.size() < 2 ? "" : options->words[1];
     CLI::App* found = verb.empty() ? &parser.root() : parser.find(verb, noun);
-    if (!found) throw InputError("there is no command '" + printable(join(options->words, " ")) + "'; see 'orrery help'");
+    if (!found)
+      throw InputError("there is no command '" + printable(join(options->words, " ")) +
+                       "'; see 'orrery help'");
     std::string parents = options->words.empty() ? "" : noun.empty() ? "orrery" : "orrery " + verb;
     *common.out << found->help(parents);
     return 0;

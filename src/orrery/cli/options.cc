@@ -22,9 +22,11 @@ struct Choice {
 };
 constexpr Choice<graph::Mode> kModes[] = {
     {"prefill", graph::Mode::Prefill}, {"decode", graph::Mode::Decode}, {"train", graph::Mode::Train}};
-constexpr Choice<graph::AttentionKernel> kAttention[] = {{"flash", graph::AttentionKernel::Flash}, {"eager", graph::AttentionKernel::Eager}};
-constexpr Choice<graph::Recompute> kRecompute[] = {
-    {"none", graph::Recompute::None}, {"selective", graph::Recompute::Selective}, {"full", graph::Recompute::Full}};
+constexpr Choice<graph::AttentionKernel> kAttention[] = {{"flash", graph::AttentionKernel::Flash},
+                                                         {"eager", graph::AttentionKernel::Eager}};
+constexpr Choice<graph::Recompute> kRecompute[] = {{"none", graph::Recompute::None},
+                                                   {"selective", graph::Recompute::Selective},
+                                                   {"full", graph::Recompute::Full}};
 constexpr Choice<graph::Optimizer> kOptimizers[] = {{"none", graph::Optimizer::None},
                                                     {"sgd", graph::Optimizer::Sgd},
                                                     {"momentum", graph::Optimizer::Momentum},
@@ -54,12 +56,15 @@ std::pair<std::string, int64_t> parse_dim(const std::string& text) {
     auto [stop, failure] = std::from_chars(text.data() + equals + 1, end, value);
     if (failure == std::errc() && stop == end && value > 0) return {text.substr(0, equals), value};
   }
-  throw InputError("--dim '" + printable(text) + "': expected NAME=SIZE with a positive size, such as batch=8");
+  throw InputError("--dim '" + printable(text) +
+                   "': expected NAME=SIZE with a positive size, such as batch=8");
 }
 
 }  // namespace
 
-void add_json(CLI::App& app, Common& common) { app.add_flag("--json", common.json, "Print the answer as JSON (docs/formats.md)"); }
+void add_json(CLI::App& app, Common& common) {
+  app.add_flag("--json", common.json, "Print the answer as JSON (docs/formats.md)");
+}
 void add_threads(CLI::App& app, Common& common) {
   app.add_option("--threads", common.threads, "Threads; 0 = all cores. The answer does not depend on it")
       ->check(CLI::Range(0, 4096))
@@ -71,31 +76,59 @@ void add_seed(CLI::App& app, Common& common) {
 
 void add_model_and_devices(CLI::App& app, ModelOnDevices& o, bool model_required) {
   constexpr int64_t kMost = int64_t{1} << 40;
-  CLI::Option* model = app.add_option("MODEL,--model", o.model, "A known name, a config.json the folder that holds it, an .onnx file, or a CSV of operators");
+  CLI::Option* model = app.add_option(
+      "MODEL,--model", o.model,
+      "A known name, a config.json the folder that holds it, an .onnx file, or a CSV of operators");
   if (model_required) model->required();
-  app.add_option("--device,--gpu", o.devices, std::string("GPUs, by name or file, separated by commas [") + kDefaultDevices + "]");
-  app.add_option("--mode", o.mode, "One phase alone: prefill, decode or train; without it the serving table")->check(CLI::IsMember(names(kModes)));
-  app.add_option("--prompt", o.prompt, "Prompt tokens of a request")->check(CLI::Range(int64_t{1}, kMost))->capture_default_str();
-  app.add_option("--output-tokens", o.output_tokens, "Tokens generated for a request")->check(CLI::Range(int64_t{1}, kMost))->capture_default_str();
-  app.add_option("--batch", o.batch, "Sequences at once [serving: as many as fit; else 1]")->check(CLI::Range(int64_t{1}, kMost));
-  app.add_option("--max-batch", o.max_batch, "The engine's limit of running sequences")->check(CLI::Range(int64_t{1}, kMost))->capture_default_str();
-  app.add_option("--sequence", o.sequence, "Tokens of a sequence (prefill, train) or in the cache (decode) [as --prompt]")
+  app.add_option("--device,--gpu", o.devices,
+                 std::string("GPUs, by name or file, separated by commas [") + kDefaultDevices + "]");
+  app.add_option("--mode", o.mode, "One phase alone: prefill, decode or train; without it the serving table")
+      ->check(CLI::IsMember(names(kModes)));
+  app.add_option("--prompt", o.prompt, "Prompt tokens of a request")
+      ->check(CLI::Range(int64_t{1}, kMost))
+      ->capture_default_str();
+  app.add_option("--output-tokens", o.output_tokens, "Tokens generated for a request")
+      ->check(CLI::Range(int64_t{1}, kMost))
+      ->capture_default_str();
+  app.add_option("--batch", o.batch, "Sequences at once [serving: as many as fit; else 1]")
       ->check(CLI::Range(int64_t{1}, kMost));
-  app.add_option("--tensor-parallel", o.tensor_parallel, "Devices that share every layer")->check(CLI::Range(1, 1024))->capture_default_str();
-  app.add_option("--expert-parallel", o.expert_parallel, "Devices over which experts are spread")->check(CLI::Range(1, 4096))->capture_default_str();
+  app.add_option("--max-batch", o.max_batch, "The engine's limit of running sequences")
+      ->check(CLI::Range(int64_t{1}, kMost))
+      ->capture_default_str();
+  app.add_option("--sequence", o.sequence,
+                 "Tokens of a sequence (prefill, train) or in the cache (decode) [as --prompt]")
+      ->check(CLI::Range(int64_t{1}, kMost));
+  app.add_option("--tensor-parallel", o.tensor_parallel, "Devices that share every layer")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--expert-parallel", o.expert_parallel, "Devices over which experts are spread")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
   app.add_option("--dtype", o.type, "Numeric type in place of the model's own: bf16, fp16, fp32, fp8, ...");
-  app.add_option("--attention", o.attention, "flash or eager")->check(CLI::IsMember(names(kAttention)))->capture_default_str();
-  app.add_option("--recompute", o.recompute, "Activations computed again in the backward pass: none, selective, full")
+  app.add_option("--attention", o.attention, "flash or eager")
+      ->check(CLI::IsMember(names(kAttention)))
+      ->capture_default_str();
+  app.add_option("--recompute", o.recompute,
+                 "Activations computed again in the backward pass: none, selective, full")
       ->check(CLI::IsMember(names(kRecompute)))
       ->capture_default_str();
-  app.add_option("--optimizer", o.optimizer, "none, sgd, momentum, adam, mixed-adam")->check(CLI::IsMember(names(kOptimizers)))->capture_default_str();
-  app.add_option("--frozen-layers", o.frozen_layers, "First layers that take no gradient")->check(CLI::Range(0, 100000))->capture_default_str();
+  app.add_option("--optimizer", o.optimizer, "none, sgd, momentum, adam, mixed-adam")
+      ->check(CLI::IsMember(names(kOptimizers)))
+      ->capture_default_str();
+  app.add_option("--frozen-layers", o.frozen_layers, "First layers that take no gradient")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
   app.add_flag("--no-fuse", o.no_fuse, "Every operator a kernel of its own, as in eager PyTorch");
-  app.add_option("--memory-utilization", o.memory_utilization, "Share of the device's memory that the engine may use")
+  app.add_option("--memory-utilization", o.memory_utilization,
+                 "Share of the device's memory that the engine may use")
       ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
-  app.add_option("--dollars-per-hour", o.dollars_per_hour, "Price of one device [list price, where one is known]")->check(CLI::PositiveNumber);
-  app.add_option("--predictor", o.predictor, "default or roofline")->check(CLI::IsMember({"default", "roofline"}))->capture_default_str();
+  app.add_option("--dollars-per-hour", o.dollars_per_hour,
+                 "Price of one device [list price, where one is known]")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--predictor", o.predictor, "default or roofline")
+      ->check(CLI::IsMember({"default", "roofline"}))
+      ->capture_default_str();
   app.add_option("--weights", o.weights, "Constants from 'orrery fit latency' in place of the shipped ones");
   app.add_option("--dim", o.dims, "ONNX: the value of a symbolic dimension, such as batch=8");
 }
@@ -103,7 +136,9 @@ void add_model_and_devices(CLI::App& app, ModelOnDevices& o, bool model_required
 std::vector<hardware::Device> find_devices(const std::string& list) {
   std::vector<hardware::Device> devices;
   for (const std::string& name : split(list.empty() ? kDefaultDevices : list, ',')) {
-    if (name.empty()) throw InputError("--device holds an empty name; expected names separated by commas, such as h200-sxm,l40s");
+    if (name.empty())
+      throw InputError(
+          "--device holds an empty name; expected names separated by commas, such as h200-sxm,l40s");
     devices.push_back(hardware::Catalogue::shipped().device(name));
   }
   return devices;
@@ -128,12 +163,14 @@ void read_onnx_into(schedule::GraphRequest& request, const ModelOnDevices& o) {
   if (o.batch > 0 && model.batch != o.batch) {
     throw InputError(Place{o.model, 0, 0},
                      "the first dimension of its input is " + std::to_string(model.batch) + " with --batch " +
-                         std::to_string(o.batch) + ": it is fixed, or has another name, which --dim NAME=SIZE sets");
+                         std::to_string(o.batch) +
+                         ": it is fixed, or has another name, which --dim NAME=SIZE sets");
   }
 }
 
 void read_operators_into(schedule::GraphRequest& request, const ModelOnDevices& o) {
-  if (!o.mode.empty()) throw InputError("--mode does not apply to a list of operators: it is run as it stands");
+  if (!o.mode.empty())
+    throw InputError("--mode does not apply to a list of operators: it is run as it stands");
   request.graph = graph::read_operator_csv(o.model);
   request.batch = std::max<int64_t>(1, o.batch);
   request.type = DataType::BF16;
@@ -141,10 +178,13 @@ void read_operators_into(schedule::GraphRequest& request, const ModelOnDevices& 
 
 }  // namespace
 
-bool is_graph_file(const std::string& model) { return model.ends_with(".onnx") || model.ends_with(".csv"); }
+bool is_graph_file(const std::string& model) {
+  return model.ends_with(".onnx") || model.ends_with(".csv");
+}
 
 schedule::GraphRequest to_graph_request(const ModelOnDevices& o) {
-  if (o.mode == "decode") throw InputError("--mode decode needs a model configuration: a graph has no KV cache");
+  if (o.mode == "decode")
+    throw InputError("--mode decode needs a model configuration: a graph has no KV cache");
   schedule::GraphRequest request;
   request.name = std::filesystem::path(o.model).stem().string();
   if (o.model.ends_with(".onnx")) {
@@ -178,7 +218,9 @@ schedule::LatencyRequest to_request(const ModelOnDevices& o) {
   request.fuse = !o.no_fuse;
   if (!o.type.empty()) {
     request.type = parse_data_type(o.type);
-    if (!request.type) throw InputError("--dtype '" + printable(o.type) + "' is not known; expected bf16, fp16, fp32, fp8, ...");
+    if (!request.type)
+      throw InputError("--dtype '" + printable(o.type) +
+                       "' is not known; expected bf16, fp16, fp32, fp8, ...");
   }
   request.memory_utilization = o.memory_utilization;
   if (o.dollars_per_hour > 0) request.dollars_per_hour = o.dollars_per_hour;

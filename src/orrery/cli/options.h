@@ -15,11 +15,13 @@ void add_json(CLI::App& app, Common& common);
 void add_threads(CLI::App& app, Common& common);
 void add_seed(CLI::App& app, Common& common);
 
-// The model, the devices and how the one runs on the other: what `predict latency` and `predict memory` ask for.
+// The model, the devices and how the one runs on the other: what `predict latency` and `predict memory` ask
+// for.
 struct ModelOnDevices {
   std::string model;
   std::string devices;  // comma-separated names or files
-  std::string mode, type, attention = "flash", recompute = "none", optimizer = "mixed-adam", predictor = "default", weights;
+  std::string mode, type, attention = "flash", recompute = "none", optimizer = "mixed-adam",
+                          predictor = "default", weights;
   std::vector<std::string> dims;  // ONNX: batch=8
   int64_t prompt = 2048, output_tokens = 256, batch = 0, max_batch = 256, sequence = 0;
   int tensor_parallel = 1, expert_parallel = 1, frozen_layers = 0;

@@ -26,12 +26,9 @@ std::string footer(const Command& command) {
 }
 
 constexpr const char* kVerbHelp[][2] = {
-    {"predict", "what will it take?"},
-    {"plan", "what should be built, and laid out how?"},
-    {"run", "run the memory-bound parts"},
-    {"fit", "adapt a model to measurements"},
-    {"show", "facts, with their sources"},
-    {"validate", "compare us with the world"},
+    {"predict", "what will it take?"},     {"plan", "what should be built, and laid out how?"},
+    {"run", "run the memory-bound parts"}, {"fit", "adapt a model to measurements"},
+    {"show", "facts, with their sources"}, {"validate", "compare us with the world"},
 };
 
 const char* help_of(std::string_view verb) {
@@ -43,13 +40,17 @@ const char* help_of(std::string_view verb) {
 
 }  // namespace
 
-Parser::Parser(Common& common) : root_(std::make_unique<CLI::App>("Orrery predicts, plans and runs machine-learning systems.", "orrery")) {
+Parser::Parser(Common& common)
+    : root_(
+          std::make_unique<CLI::App>("Orrery predicts, plans and runs machine-learning systems.", "orrery")) {
   root_->get_formatter()->column_width(kOptionColumn);
   root_->set_version_flag("--version", "orrery " + std::string(version()), "Print the version and stop");
   root_->set_help_flag("-h,--help", "Print this help and stop");
   root_->require_subcommand(0, 1);
-  root_->footer("Every command has --help with an example that runs as it is.\n"
-                "Exit status: 0 done, 1 what was asked for does not exist, 2 bad input or usage, 3 a fault of ours, 130 interrupted.");
+  root_->footer(
+      "Every command has --help with an example that runs as it is.\n"
+      "Exit status: 0 done, 1 what was asked for does not exist, 2 bad input or usage, 3 a fault of ours, "
+      "130 interrupted.");
   for (const Command& command : commands()) {
     CLI::App* parent = root_.get();
     std::string name = command.verb;
@@ -87,9 +88,12 @@ const Action* Parser::chosen() const {
 std::string commands_as_markdown() {
   Common common;
   Parser parser(common);
-  std::string text = "# Commands\n\nMade from the help of each command by `orrery help --markdown`; a test fails when this page is stale.\n";
+  std::string text =
+      "# Commands\n\nMade from the help of each command by `orrery help --markdown`; a test fails when this "
+      "page is stale.\n";
   for (const Command& command : commands()) {
-    std::string title = std::string("orrery ") + command.verb + (*command.noun ? " " + std::string(command.noun) : "");
+    std::string title =
+        std::string("orrery ") + command.verb + (*command.noun ? " " + std::string(command.noun) : "");
     CLI::App* app = parser.find(command.verb, command.noun);
     std::string help = app->help(*command.noun ? std::string("orrery ") + command.verb : "orrery");
     size_t end = help.find_last_not_of('\n');

@@ -42,7 +42,9 @@ void write_folder(const schedule::LatencyReport& report, const report::RunInfo& 
   if (failure) throw InputError(Place{common.output, 0, 0}, "cannot be made: " + failure.message());
   write_file(folder / "report.json", report::latency_json(report, run));
   write_file(folder / "timeline.json", report::perfetto_json(report));
-  write_file(folder / "report.html", report::latency_html(report, report::shipped_validation(), run, {.json_file = "report.json", .timeline_file = "timeline.json"}));
+  write_file(folder / "report.html",
+             report::latency_html(report, report::shipped_validation(), run,
+                                  {.json_file = "report.json", .timeline_file = "timeline.json"}));
   *common.err << "wrote " << (folder / "report.html").string() << ", report.json, timeline.json\n";
 }
 
@@ -62,9 +64,11 @@ int predict_model(const Options& options, const Common& common) {
   auto started = std::chrono::steady_clock::now();
   schedule::LatencyReport report = forecast(options, common);
   report.command = common.command_line;
-  report::RunInfo run = report::run_info(Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()));
+  report::RunInfo run = report::run_info(
+      Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()));
   if (!common.output.empty()) write_folder(report, run, common);
-  *common.out << (common.json ? report::latency_json(report, run) + "\n" : report::latency_text(report, common.style()));
+  *common.out << (common.json ? report::latency_json(report, run) + "\n"
+                              : report::latency_text(report, common.style()));
   bool all_fit = true;
   for (const schedule::DeviceAnswer& answer : report.devices) all_fit = all_fit && answer.memory.fits;
   return options.require_fit && !all_fit ? 1 : 0;
@@ -75,28 +79,39 @@ int predict_model(const Options& options, const Common& common) {
 Action declare_predict_latency(CLI::App& app, Common& common) {
   auto options = std::make_shared<Options>();
   add_model_and_devices(app, options->on, false);
-  app.add_option("--kernels", options->kernels, "Prices every row of a CSV of kernels; writes them again with latency_ms, low_ms, high_ms");
+  app.add_option("--kernels", options->kernels,
+                 "Prices every row of a CSV of kernels; writes them again with latency_ms, low_ms, high_ms");
   app.add_option("--layout", options->layout,
-                 "What n and k mean in --kernels: 'mnk' (k is the contraction) or 'neusight' (n is) [told by the columns where they tell]")
+                 "What n and k mean in --kernels: 'mnk' (k is the contraction) or 'neusight' (n is) [told by "
+                 "the columns where they tell]")
       ->check(CLI::IsMember({"mnk", "neusight"}));
-  app.add_option("--runs", options->runs, "The same for a CSV of whole runs: gpu, model, mode, seq, batch, option, dtype");
-  app.add_option("--output", common.output, "A folder for report.html, report.json and timeline.json; with --kernels and --runs a CSV file");
+  app.add_option("--runs", options->runs,
+                 "The same for a CSV of whole runs: gpu, model, mode, seq, batch, option, dtype");
+  app.add_option(
+      "--output", common.output,
+      "A folder for report.html, report.json and timeline.json; with --kernels and --runs a CSV file");
   app.add_flag("--require-fit", options->require_fit, "Exit with 1 when the model does not fit a device");
   add_json(app, common);
   add_threads(app, common);
   add_seed(app, common);
   return [&common, options] {
     int asked = !options->on.model.empty() + !options->kernels.empty() + !options->runs.empty();
-    if (asked != 1) throw InputError("expected one of a model, --kernels FILE and --runs FILE; see 'orrery predict latency --help'");
+    if (asked != 1)
+      throw InputError(
+          "expected one of a model, --kernels FILE and --runs FILE; see 'orrery predict latency --help'");
     if (!options->on.model.empty()) return predict_model(*options, common);
     schedule::Predictor predictor(options->on.predictor, options->on.weights);
     if (!options->kernels.empty()) {
       CsvTable table = read_csv(options->kernels);
-      auto layout = options->layout.empty() ? schedule::KernelLayout::Auto : *schedule::parse_kernel_layout(options->layout);
-      return write_rows(schedule::write_kernels(table, schedule::price_kernels(table, layout, predictor, common.context())), common);
+      auto layout = options->layout.empty() ? schedule::KernelLayout::Auto
+                                            : *schedule::parse_kernel_layout(options->layout);
+      return write_rows(
+          schedule::write_kernels(table, schedule::price_kernels(table, layout, predictor, common.context())),
+          common);
     }
     CsvTable table = read_csv(options->runs);
-    return write_rows(schedule::write_kernels(table, schedule::forecast_runs(table, predictor, common.context())), common);
+    return write_rows(
+        schedule::write_kernels(table, schedule::forecast_runs(table, predictor, common.context())), common);
   };
 }
 

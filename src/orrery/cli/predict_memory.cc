@@ -22,7 +22,8 @@ Action declare_predict_memory(CLI::App& app, Common& common) {
     schedule::LatencyRequest request = to_request(options->on);
     schedule::LatencyReport report = schedule::predict_memory(request);
     report.command = common.command_line;
-    *common.out << (common.json ? report::latency_json(report, report::run_info(Seconds(0))) + "\n" : report::memory_text(report, common.style()));
+    *common.out << (common.json ? report::latency_json(report, report::run_info(Seconds(0))) + "\n"
+                                : report::memory_text(report, common.style()));
     bool all_fit = true;
     for (const schedule::DeviceAnswer& answer : report.devices) all_fit = all_fit && answer.memory.fits;
     return options->require_fit && !all_fit ? 1 : 0;

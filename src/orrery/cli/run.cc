@@ -18,8 +18,10 @@ enum ExitStatus { kDone = 0, kNotThere = 1, kBadInput = 2, kOurFault = 3, kInter
 std::string quoted_command(const std::vector<std::string>& arguments) {
   std::string line = "orrery";
   for (const std::string& argument : arguments) {
-    bool plain = !argument.empty() && argument.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:=+%@") ==
-                                          std::string::npos;
+    bool plain =
+        !argument.empty() &&
+        argument.find_first_not_of(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./,:=+%@") == std::string::npos;
     if (plain) {
       line += " " + argument;
       continue;
@@ -40,18 +42,21 @@ std::string wrong_word(const std::vector<std::string>& arguments) {
     if (command.verb == arguments[0] && *command.noun) nouns.push_back(command.noun);
   }
   if (std::find(verbs.begin(), verbs.end(), arguments[0]) == verbs.end()) {
-    return fmt::format("there is no command '{}'{}", printable(arguments[0]), did_you_mean(arguments[0], verbs));
+    return fmt::format("there is no command '{}'{}", printable(arguments[0]),
+                       did_you_mean(arguments[0], verbs));
   }
   if (nouns.empty() || arguments.size() < 2 || arguments[1].starts_with("-")) return {};
   if (std::find(nouns.begin(), nouns.end(), arguments[1]) == nouns.end()) {
-    return fmt::format("'{}' does not {}{}", printable(arguments[1]), "follow '" + arguments[0] + "'", did_you_mean(arguments[1], nouns));
+    return fmt::format("'{}' does not {}{}", printable(arguments[1]), "follow '" + arguments[0] + "'",
+                       did_you_mean(arguments[1], nouns));
   }
   return {};
 }
 
 std::string help_hint(const std::vector<std::string>& arguments) {
   std::string command = "orrery";
-  for (size_t i = 0; i < std::min<size_t>(2, arguments.size()) && !arguments[i].starts_with("-"); ++i) command += " " + arguments[i];
+  for (size_t i = 0; i < std::min<size_t>(2, arguments.size()) && !arguments[i].starts_with("-"); ++i)
+    command += " " + arguments[i];
   return "see '" + command + " --help'";
 }
 
@@ -109,8 +114,9 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
     err << "orrery: interrupted\n";
     return kInterrupted;
   } catch (const std::exception& fault) {
-    err << "orrery: internal error: " << fault.what() << "\nThis is a fault of Orrery; please report it with the command:\n  "
-        << common.command_line << "\n";
+    err << "orrery: internal error: " << fault.what()
+        << "\nThis is a fault of Orrery; please report it with the command:\n  " << common.command_line
+        << "\n";
     return kOurFault;
   }
 }

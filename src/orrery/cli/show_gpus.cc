@@ -34,21 +34,24 @@ Cell figure(double si, double scale, int decimals = report::kSignificant) {
 Table overview(const Catalogue& catalogue) {
   Table table;
   table.title = "GPUs that Orrery knows (dense peaks; achieved: published microbenchmarks)";
-  table.columns = {{"name", ""}, {"memory", "GB"}, {"DRAM", "GB/s"}, {"achieved", ""}, {"bf16", "TFLOP/s"},
-                   {"achieved", ""}, {"fp8", ""}, {"TDP", "W"}, {"rent", "$/h"}, {"checked on", ""}};
+  table.columns = {{"name", ""},        {"memory", "GB"},  {"DRAM", "GB/s"}, {"achieved", ""},
+                   {"bf16", "TFLOP/s"}, {"achieved", ""},  {"fp8", ""},      {"TDP", "W"},
+                   {"rent", "$/h"},     {"checked on", ""}};
   for (const auto& entry : catalogue.entries()) {
     Device device = catalogue.device(entry.name);
     const Gpu* gpu = device.gpu();
     if (!gpu) continue;
     auto rate = [&](DataType type) { return figure(gpu->peak_rate(type).value(), 1e12); };
-    table.rows.push_back({entry.name, figure(device.memory.value(), 1e9, 0),
-                          figure(device.memory_bandwidth.value(), 1e9, 0), figure(gpu->achievable.memory_bandwidth.value(), 1e9, 0),
-                          rate(DataType::BF16), figure(gpu->achievable.rate[static_cast<size_t>(DataType::BF16)].value(), 1e12),
-                          rate(DataType::FP8), figure(device.tdp.value(), 1, 0), figure(device.price.rent.value() * kHour, 1, 2),
-                          catalogue.checked_on(entry.name).text()});
+    table.rows.push_back(
+        {entry.name, figure(device.memory.value(), 1e9, 0), figure(device.memory_bandwidth.value(), 1e9, 0),
+         figure(gpu->achievable.memory_bandwidth.value(), 1e9, 0), rate(DataType::BF16),
+         figure(gpu->achievable.rate[static_cast<size_t>(DataType::BF16)].value(), 1e12), rate(DataType::FP8),
+         figure(device.tdp.value(), 1, 0), figure(device.price.rent.value() * kHour, 1, 2),
+         catalogue.checked_on(entry.name).text()});
   }
-  table.notes = {"Your own: --device my-gpu.yaml, with the fields that 'orrery show gpus NAME' names (docs/formats.md).",
-                 "checked on: what was measured on this GPU and compared with predictions made without its rows."};
+  table.notes = {
+      "Your own: --device my-gpu.yaml, with the fields that 'orrery show gpus NAME' names (docs/formats.md).",
+      "checked on: what was measured on this GPU and compared with predictions made without its rows."};
   return table;
 }
 

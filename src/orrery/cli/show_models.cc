@@ -17,18 +17,21 @@ namespace {
 report::Table table_of(const std::vector<std::string>& names) {
   report::Table table;
   table.title = "Models that Orrery knows";
-  table.columns = {{"name", ""}, {"family", ""}, {"parameters", "billions"}, {"active", "billions"}, {"layers", ""}, {"hidden", ""},
-                   {"longest input", "tokens"}, {"weights", "GB"}, {"type", ""}};
+  table.columns = {{"name", ""},   {"family", ""}, {"parameters", "billions"},  {"active", "billions"},
+                   {"layers", ""}, {"hidden", ""}, {"longest input", "tokens"}, {"weights", "GB"},
+                   {"type", ""}};
   for (const std::string& model_name : names) {
     graph::ModelConfig model = graph::find_model(model_name);
     graph::ParameterCount count = graph::parameter_count(model);
     const graph::Tower& tower = model.towers.back();
     std::string type(name(model.quantization ? model.quantization->weights : model.type));
-    table.rows.push_back({model_name, model.family, report::number(count.total() / 1e9, 2), report::number(count.active / 1e9, 2),
-                          report::number(tower.layers, 0), report::number(tower.hidden, 0), report::number(tower.tokens, 0),
+    table.rows.push_back({model_name, model.family, report::number(count.total() / 1e9, 2),
+                          report::number(count.active / 1e9, 2), report::number(tower.layers, 0),
+                          report::number(tower.hidden, 0), report::number(tower.tokens, 0),
                           report::number(graph::weight_bytes(model).total().value() / 1e9, 1), type});
   }
-  table.notes = {"Any other: the path of a Hugging Face config.json, of the folder that holds it, or of an .onnx file."};
+  table.notes = {
+      "Any other: the path of a Hugging Face config.json, of the folder that holds it, or of an .onnx file."};
   return table;
 }
 

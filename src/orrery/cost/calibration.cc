@@ -20,7 +20,8 @@ double log_factor(const Calibration& c, const std::array<double, 3>& shares) {
   return c.compute * shares[0] + c.memory * shares[1] + c.fixed * shares[2];
 }
 
-Calibration solve(std::span<const Observation> observations, const hardware::Device& device, size_t held_out_fold) {
+Calibration solve(std::span<const Observation> observations, const hardware::Device& device,
+                  size_t held_out_fold) {
   std::vector<double> features, targets;
   for (size_t i = 0; i < observations.size(); ++i) {
     if (i % kFolds == held_out_fold) continue;
@@ -42,9 +43,10 @@ std::array<double, 3> bound_shares(const OperatorCost& cost, const hardware::Dev
   double time = cost.time.value();
   if (time <= 0) return {0, 0, 1};
   double compute = std::clamp(cost.compute.value() / time, 0.0, 1.0);
-  double memory = device.memory_bandwidth.value() > 0
-                      ? std::clamp(cost.traffic[kDram].value() / device.memory_bandwidth.value() / time, 0.0, 1.0)
-                      : 0.0;
+  double memory =
+      device.memory_bandwidth.value() > 0
+          ? std::clamp(cost.traffic[kDram].value() / device.memory_bandwidth.value() / time, 0.0, 1.0)
+          : 0.0;
   double rest = std::max(0.0, 1 - std::max(compute, memory));
   double sum = compute + memory + rest;
   return {compute / sum, memory / sum, rest / sum};
@@ -70,17 +72,24 @@ Calibration fit_calibration(std::span<const Observation> observations, const har
   auto n = static_cast<double>(observations.size());
   result.error_before /= n;
   result.error_after /= n;
-  if (squares_of_band > 0) result.band = std::clamp(kNinetyPercent * std::sqrt(squares / squares_of_band), 0.2, 3.0);
+  if (squares_of_band > 0)
+    result.band = std::clamp(kNinetyPercent * std::sqrt(squares / squares_of_band), 0.2, 3.0);
   return result;
 }
 
 std::string to_json(const Calibrations& calibrations) {
   nlohmann::ordered_json devices = nlohmann::ordered_json::object();
   for (const auto& [name, c] : calibrations) {
-    devices[name] = {{"compute", c.compute}, {"memory", c.memory}, {"fixed", c.fixed}, {"rows", c.rows},
-                     {"error_before", c.error_before}, {"error_after", c.error_after}, {"band", c.band}};
+    devices[name] = {{"compute", c.compute},
+                     {"memory", c.memory},
+                     {"fixed", c.fixed},
+                     {"rows", c.rows},
+                     {"error_before", c.error_before},
+                     {"error_after", c.error_after},
+                     {"band", c.band}};
   }
-  nlohmann::ordered_json root = {{"format", kFormat}, {"version", 1}, {"base", "default"}, {"devices", devices}};
+  nlohmann::ordered_json root = {
+      {"format", kFormat}, {"version", 1}, {"base", "default"}, {"devices", devices}};
   return root.dump(2) + "\n";
 }
 
@@ -110,10 +119,12 @@ bool is_calibration_file(const std::string& path) {
 }
 
 CalibratedModel::CalibratedModel(std::shared_ptr<const OperatorModel> base, Calibrations calibrations)
-    : base_(std::move(base)), calibrations_(std::move(calibrations)), fingerprint_(hash_bytes(to_json(calibrations_), base_->fingerprint())) {}
+    : base_(std::move(base)),
+      calibrations_(std::move(calibrations)),
+      fingerprint_(hash_bytes(to_json(calibrations_), base_->fingerprint())) {}
 
-void CalibratedModel::price(std::span<const graph::Kernel> kernels, const hardware::Device& device, Allotment allotment,
-                            std::span<OperatorCost> out) const {
+void CalibratedModel::price(std::span<const graph::Kernel> kernels, const hardware::Device& device,
+                            Allotment allotment, std::span<OperatorCost> out) const {
   base_->price(kernels, device, allotment, out);
   auto found = calibrations_.find(device.name);
   if (found == calibrations_.end()) return;

@@ -1,8 +1,8 @@
-// A device's own correction of an operator model, fitted on what its user measured: three log factors, for the compute-bound,
-// the memory-bound and the remaining (launch, latency) share of a kernel's time,
+// A device's own correction of an operator model, fitted on what its user measured: three log factors, for
+// the compute-bound, the memory-bound and the remaining (launch, latency) share of a kernel's time,
 //     time' = time · exp(compute·s_c + memory·s_m + fixed·s_f),   s_c + s_m + s_f = 1,
-// so that kernels of every kind and law are corrected by few constants. Their prior is N(0, 0.15²): what leave-one-GPU-out errors
-// of the laws scatter by; a few rows move them little.
+// so that kernels of every kind and law are corrected by few constants. Their prior is N(0, 0.15²): what
+// leave-one-GPU-out errors of the laws scatter by; a few rows move them little.
 #pragma once
 
 #include <map>
@@ -18,8 +18,9 @@ namespace orrery::cost {
 struct Calibration {
   double compute = 0, memory = 0, fixed = 0;  // log factors
   size_t rows = 0;
-  double error_before = 0, error_after = 0;   // mean |predicted − measured|/measured; after: on rows held out, five-fold
-  double band = 1;                            // factor on the width of the model's log band: what the residuals still scatter by
+  double error_before = 0,
+         error_after = 0;  // mean |predicted − measured|/measured; after: on rows held out, five-fold
+  double band = 1;         // factor on the width of the model's log band: what the residuals still scatter by
 };
 
 struct Observation {
@@ -33,7 +34,8 @@ std::array<double, 3> bound_shares(const OperatorCost& cost, const hardware::Dev
 Calibration fit_calibration(std::span<const Observation> observations, const hardware::Device& device);
 
 // The file that `orrery fit latency` writes and --weights reads beside whole weight files:
-//   {"format": "orrery-calibration", "version": 1, "base": "default", "devices": {"l40s": {"compute": 0.03, ...}}}
+//   {"format": "orrery-calibration", "version": 1, "base": "default", "devices": {"l40s": {"compute": 0.03,
+//   ...}}}
 using Calibrations = std::map<std::string, Calibration>;  // by Device::name
 std::string to_json(const Calibrations& calibrations);
 Calibrations read_calibrations(const std::string& path);

@@ -5,7 +5,9 @@
 namespace orrery::graph {
 namespace {
 
-OperatorShape gemm(int64_t m) { return make(GemmSize{.m = m, .n = 8, .k = 4}, DataType::BF16, DataType::BF16); }
+OperatorShape gemm(int64_t m) {
+  return make(GemmSize{.m = m, .n = 8, .k = 4}, DataType::BF16, DataType::BF16);
+}
 
 Graph two_layers() {
   GraphBuilder builder;
@@ -40,7 +42,9 @@ TEST(Graph, a_reader_before_its_producer_is_named) {
   EXPECT_NE(broken_invariant(graph), "");
 }
 
-TEST(Graph, operators_stay_small) { EXPECT_LE(sizeof(Operator), 32u); }
+TEST(Graph, operators_stay_small) {
+  EXPECT_LE(sizeof(Operator), 32u);
+}
 
 }  // namespace
 }  // namespace orrery::graph

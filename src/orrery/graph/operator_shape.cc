@@ -257,7 +257,8 @@ Traffic traffic(const OperatorShape& s) {
       return {Bytes(2 * d(v[0]) * d(v[1]) * in), Bytes(d(v[0]) * 8), Bytes(0)};
     case Kind::Quantize:
     case Kind::KvWrite:
-      return {Bytes((d(v[2]) * d(v[0]) * d(v[1]) + d(v[3])) * in), Bytes(d(v[4]) * d(v[0]) * d(v[1]) * stored), Bytes(0)};
+      return {Bytes((d(v[2]) * d(v[0]) * d(v[1]) + d(v[3])) * in),
+              Bytes(d(v[4]) * d(v[0]) * d(v[1]) * stored), Bytes(0)};
     case Kind::Mean:
     case Kind::Reduce:
     case Kind::CrossEntropy: {

@@ -32,7 +32,8 @@ void solve_spd(std::vector<double>& a, std::vector<double>& b) {
 
 }  // namespace
 
-std::vector<double> robust_regression(std::span<const double> features, size_t columns, std::span<const double> targets,
+std::vector<double> robust_regression(std::span<const double> features, size_t columns,
+                                      std::span<const double> targets,
                                       const RobustRegressionOptions& options) {
   std::vector<double> beta(columns, 0.0);
   double prior_precision = options.noise_sd * options.noise_sd / (options.prior_sd * options.prior_sd);

@@ -17,7 +17,8 @@ Sample planted(size_t rows, double outliers) {
   for (size_t i = 0; i < rows; ++i) {
     double a = random.uniform(), b = random.uniform();
     sample.features.insert(sample.features.end(), {a, b});
-    sample.targets.push_back(0.5 * a - 0.25 * b + 0.01 * random.normal() + (random.uniform() < outliers ? 10 : 0));
+    sample.targets.push_back(0.5 * a - 0.25 * b + 0.01 * random.normal() +
+                             (random.uniform() < outliers ? 10 : 0));
   }
   return sample;
 }

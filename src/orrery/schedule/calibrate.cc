@@ -24,20 +24,24 @@ hardware::Device find_device(const std::string& name, const Place& place) {
   }
 }
 
-// The mean decode step of a run as one observation: its priced kernels summed, and what the engine adds taken off the measurement.
-cost::Observation observe(const MeasuredRun& run, const hardware::Device& device, const Predictor& predictor) {
+// The mean decode step of a run as one observation: its priced kernels summed, and what the engine adds taken
+// off the measurement.
+cost::Observation observe(const MeasuredRun& run, const hardware::Device& device,
+                          const Predictor& predictor) {
   graph::Workload step;
   step.mode = graph::Mode::Decode;
   step.batch = std::max<int64_t>(1, std::llround(run.running));
   step.sequence = std::max<int64_t>(1, std::llround(run.prompt + run.output / 2));
   graph::Graph graph = graph::build_graph(graph::find_model(run.model), step);
   std::vector<cost::OperatorCost> costs = predictor.price(graph, device);
-  Forecast forecast = predictor.forecast(graph, costs, device, Driver::Serving, graph::Mode::Decode, step.batch);
+  Forecast forecast =
+      predictor.forecast(graph, costs, device, Driver::Serving, graph::Mode::Decode, step.batch);
   cost::Observation observation;
   observation.predicted.time = forecast.busy;
   observation.predicted.low = static_cast<float>(forecast.time.low / forecast.time.value);
   observation.predicted.high = static_cast<float>(forecast.time.high / forecast.time.value);
-  for (size_t k = 0; k < costs.size(); ++k) observation.predicted.compute += costs[k].compute * forecast.executions[k];
+  for (size_t k = 0; k < costs.size(); ++k)
+    observation.predicted.compute += costs[k].compute * forecast.executions[k];
   observation.predicted.traffic[cost::kDram] = forecast.traffic;
   Seconds engine = forecast.waiting + forecast.engine;
   constexpr double kLeastShare = 0.1;  // a step is never all engine, whatever the terms say
@@ -47,7 +51,8 @@ cost::Observation observe(const MeasuredRun& run, const hardware::Device& device
 
 }  // namespace
 
-cost::Calibrations calibrate(const Measurements& measured, const Predictor& predictor, const RunContext& context) {
+cost::Calibrations calibrate(const Measurements& measured, const Predictor& predictor,
+                             const RunContext& context) {
   std::map<std::string, DeviceData> by_device;
   std::map<std::string, std::string> name_of;  // as files spell it → Device::name
   auto data_of = [&](const std::string& spelling, const Place& place) -> DeviceData& {
@@ -59,7 +64,8 @@ cost::Calibrations calibrate(const Measurements& measured, const Predictor& pred
     }
     return by_device[at->second];
   };
-  for (const MeasuredKernel& kernel : measured.kernels) data_of(kernel.gpu, kernel.place).kernels.push_back(&kernel);
+  for (const MeasuredKernel& kernel : measured.kernels)
+    data_of(kernel.gpu, kernel.place).kernels.push_back(&kernel);
   for (const MeasuredRun& run : measured.runs) data_of(run.gpu, run.place).runs.push_back(&run);
 
   cost::Measured how = measured.from_host ? cost::Measured::FromHost : cost::Measured::FromGraph;

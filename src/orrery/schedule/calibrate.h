@@ -1,5 +1,5 @@
-// Corrections of the shipped laws from what a user measured, GPU by GPU: kernels correct kernels; serving runs correct the decode
-// step, each standing for one observation of its mean step.
+// Corrections of the shipped laws from what a user measured, GPU by GPU: kernels correct kernels; serving
+// runs correct the decode step, each standing for one observation of its mean step.
 #pragma once
 
 #include "orrery/base/run_context.h"
@@ -10,6 +10,7 @@
 namespace orrery::schedule {
 
 // By Device::name. Throws InputError, with the row's place, for a GPU or model that is not known.
-cost::Calibrations calibrate(const Measurements& measured, const Predictor& predictor, const RunContext& context);
+cost::Calibrations calibrate(const Measurements& measured, const Predictor& predictor,
+                             const RunContext& context);
 
 }  // namespace orrery::schedule

@@ -40,7 +40,8 @@ DeviceAnswer answer_for(const GraphRequest& r, const Predictor& predictor, const
   PhaseOf what{r.train ? graph::Mode::Train : graph::Mode::Prefill, r.batch, 1, r.type};
   PhaseForecast phase = predictor.phase(r.graph, what, device, Driver::Framework, r.timeline);
   for (const OperatorRow& row : phase.operators) {
-    if (!row.priced) answer.notes.push_back(row.name + " (" + row.kind + ") is not modelled; its time is the traffic bound");
+    if (!row.priced)
+      answer.notes.push_back(row.name + " (" + row.kind + ") is not modelled; its time is the traffic bound");
   }
   if (!r.train) answer.ttft = phase.time;
   (r.train ? answer.train : answer.prefill) = std::move(phase);
@@ -62,7 +63,8 @@ LatencyReport predict_graph_latency(const GraphRequest& request, const RunContex
   report.predictor = predictor.name();
   report.weights = predictor.weights().title();
   report.warnings = request.notes;
-  report.assumptions = {"One pass of the file's graph by an eager framework, every kernel launched by the host."};
+  report.assumptions = {
+      "One pass of the file's graph by an eager framework, every kernel launched by the host."};
   report.devices.resize(request.devices.size());
   parallel_for(request.devices.size(), 1, context.threads, [&](size_t begin, size_t end, size_t) {
     for (size_t i = begin; i < end; ++i) {

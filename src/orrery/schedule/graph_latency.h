@@ -1,6 +1,6 @@
-// Predicts how fast an operator graph runs that came from a file (ONNX, an operator list) instead of a model configuration: one
-// pass, inference or training, by an eager framework. Fills the same report as predict_latency,
-// without rates: such a graph has no tokens.
+// Predicts how fast an operator graph runs that came from a file (ONNX, an operator list) instead of a model
+// configuration: one pass, inference or training, by an eager framework. Fills the same report as
+// predict_latency, without rates: such a graph has no tokens.
 #pragma once
 
 #include "orrery/base/run_context.h"
@@ -14,11 +14,11 @@ struct GraphRequest {
   double parameters = 0;
   DataType type = DataType::FP32;
   bool train = false;
-  int64_t batch = 1;                 // samples of a pass
+  int64_t batch = 1;  // samples of a pass
   std::vector<hardware::Device> devices;
   std::string predictor = "default", weights;
   bool timeline = false;
-  std::vector<std::string> notes;    // of the reader
+  std::vector<std::string> notes;  // of the reader
 };
 
 LatencyReport predict_graph_latency(const GraphRequest& request, const RunContext& context);

@@ -38,7 +38,8 @@ struct Measurements {
   std::vector<std::string> notes;  // what the file holds that is not used, with counts
 };
 
-// Tells the format by the content. `gpu` stands in where the file names none. Throws InputError with the place.
+// Tells the format by the content. `gpu` stands in where the file names none. Throws InputError with the
+// place.
 Measurements read_measurements(const std::string& path, const std::string& gpu);
 
 // The readers, one file a format (readers/).

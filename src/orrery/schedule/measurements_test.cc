@@ -27,15 +27,18 @@ TEST(Kineto, a_product_takes_the_time_of_all_kernels_that_it_launched) {
 }
 
 TEST(Kineto, hostile_traces_are_refused_with_a_place) {
-  for (const char* text : {"", "{", "[]", "{}", R"({"traceEvents": 3})", R"({"traceEvents": [{"cat": 5, "args": 7}, 3, null]})",
-                           R"({"traceEvents": [{"cat": "kernel", "ph": "X", "args": 7, "dur": "x"}]})"}) {
+  for (const char* text :
+       {"", "{", "[]", "{}", R"({"traceEvents": 3})", R"({"traceEvents": [{"cat": 5, "args": 7}, 3, null]})",
+        R"({"traceEvents": [{"cat": "kernel", "ph": "X", "args": 7, "dur": "x"}]})"}) {
     EXPECT_THROW(read_kineto(text, "trace.json", ""), InputError) << text;
   }
 }
 
 TEST(VllmBench, means_and_the_running_batch_are_taken) {
-  Measurements found = read_vllm_bench(R"({"model_id": "llama", "completed": 100, "total_input_tokens": 50000, "total_output_tokens": 20000,
-    "duration": 40, "mean_ttft_ms": 120.0, "mean_tpot_ms": 30.0})", "run.json", "l40s");
+  Measurements found = read_vllm_bench(
+      R"({"model_id": "llama", "completed": 100, "total_input_tokens": 50000, "total_output_tokens": 20000,
+    "duration": 40, "mean_ttft_ms": 120.0, "mean_tpot_ms": 30.0})",
+      "run.json", "l40s");
   ASSERT_EQ(found.runs.size(), 1u);
   EXPECT_EQ(found.runs[0].prompt, 500);
   EXPECT_EQ(found.runs[0].output, 200);
@@ -47,7 +50,9 @@ TEST(VllmBench, a_missing_field_is_named_with_its_place) {
     read_vllm_bench(R"({"completed": 100})", "run.json", "");
     FAIL();
   } catch (const InputError& wrong) {
-    EXPECT_NE(std::string(wrong.what()).find("run.json:1:1: field 'total_input_tokens' is missing"), std::string::npos) << wrong.what();
+    EXPECT_NE(std::string(wrong.what()).find("run.json:1:1: field 'total_input_tokens' is missing"),
+              std::string::npos)
+        << wrong.what();
   }
 }
 

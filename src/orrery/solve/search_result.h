@@ -1,5 +1,6 @@
-// What every search returns: the best plan, how far it can be from the best possible, over what that is proven, and why the
-// search stopped. No bound stands without the space and the model that it was proven over.
+// What every search returns: the best plan, how far it can be from the best possible, over what that is
+// proven, and why the search stopped. No bound stands without the space and the model that it was proven
+// over.
 #pragma once
 
 #include <cmath>
@@ -19,7 +20,8 @@ struct Shortfall {
   double needed = 0, available = 0;
 };
 
-// |objective − bound| / |objective| for either sense; 0 when both are equal (also at zero), infinite when the objective alone is zero.
+// |objective − bound| / |objective| for either sense; 0 when both are equal (also at zero), infinite when the
+// objective alone is zero.
 inline double relative_gap(double objective, double bound) {
   if (objective == bound) return 0;
   return std::abs(objective - bound) / std::abs(objective);
@@ -32,7 +34,7 @@ struct SearchResult {
   std::string proven_over;  // "2,840 designs, greedy scheduler, fold model"
   Stop stop = Stop::Infeasible;
   uint64_t evaluations = 0;
-  std::vector<Plan> front;             // Pareto front where the search keeps one
+  std::vector<Plan> front;            // Pareto front where the search keeps one
   std::vector<Shortfall> shortfalls;  // why nothing, or nothing better, was feasible
   double gap() const { return relative_gap(objective, bound); }
 };

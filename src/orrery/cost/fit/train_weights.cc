@@ -58,11 +58,13 @@ FittedLaw fit_fp8_file(const std::string& folder, const RunContext& context) {
   auto device_of = [](const std::string& gpu) { return hardware::Catalogue::shipped().device(gpu); };
   auto all = [](const std::string&, const Fp8Row&) { return true; };
   Fp8GemmModel model = fit_fp8_model(fp8, block, device_of, all, options);
-  return {"fp8_gemm", model.to_json(), fp8.rows.size() + block.rows.size(), {fp8.gpus.begin(), fp8.gpus.end()}};
+  return {
+      "fp8_gemm", model.to_json(), fp8.rows.size() + block.rows.size(), {fp8.gpus.begin(), fp8.gpus.end()}};
 }
 
 FittedLaw fit_memory_bound_file(const std::string& folder, const RunContext& context) {
-  MemoryBoundData data = read_memory_bound_data(folder + "/vidur_fp16_mlp.csv.zst", folder + "/llmcompass_vector_fp16.csv");
+  MemoryBoundData data =
+      read_memory_bound_data(folder + "/vidur_fp16_mlp.csv.zst", folder + "/llmcompass_vector_fp16.csv");
   MemoryBoundFitOptions options;
   options.seed = context.seed.value;
   options.threads = context.threads > 0 ? context.threads : hardware_threads();
@@ -92,9 +94,11 @@ std::string with_provenance(const std::vector<FittedLaw>& laws, uint64_t seed) {
 
 }  // namespace
 
-void train_weights(const std::string& measured_folder, const std::string& output_folder, const RunContext& context) {
+void train_weights(const std::string& measured_folder, const std::string& output_folder,
+                   const RunContext& context) {
   using Fit = FittedLaw (*)(const std::string&, const RunContext&);
-  constexpr Fit kFits[] = {fit_collectives_file, fit_memory_bound_file, fit_attention_law_file, fit_fp8_file, fit_gemm_file};
+  constexpr Fit kFits[] = {fit_collectives_file, fit_memory_bound_file, fit_attention_law_file, fit_fp8_file,
+                           fit_gemm_file};
   std::vector<FittedLaw> laws;
   for (Fit fit : kFits) {
     if (context.stop.stop_requested()) throw Interrupted();

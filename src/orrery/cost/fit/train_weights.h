@@ -1,5 +1,6 @@
-// Makes the shipped weights again: every fitted law from the measured rows, one file a law and default.json, which names them with
-// what they saw. What is not fitted there (engine terms, FP32 constants, correlations) is carried over from the shipped file.
+// Makes the shipped weights again: every fitted law from the measured rows, one file a law and default.json,
+// which names them with what they saw. What is not fitted there (engine terms, FP32 constants, correlations)
+// is carried over from the shipped file.
 //
 // Read from the folder: neusight/{tensorcore_gemm,attention,vidur_fp16_mlp,vidur_collectives}.csv.zst and
 // neusight/llmcompass_vector_fp16.csv. Minutes on two cores; the same bits for any number of threads.
@@ -12,6 +13,7 @@
 namespace orrery::cost {
 
 // Throws InputError for a file that is missing or wrong; writes nothing before every law is fitted.
-void train_weights(const std::string& measured_folder, const std::string& output_folder, const RunContext& context);
+void train_weights(const std::string& measured_folder, const std::string& output_folder,
+                   const RunContext& context);
 
 }  // namespace orrery::cost

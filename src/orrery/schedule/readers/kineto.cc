@@ -1,5 +1,6 @@
-// A trace of the PyTorch profiler (Kineto): Chrome trace events, times in microseconds. A "cpu_op" event carries the operator's
-// name and input shapes, a "kernel" event the time on the GPU; both carry the "External id" of the operator that launched.
+// A trace of the PyTorch profiler (Kineto): Chrome trace events, times in microseconds. A "cpu_op" event
+// carries the operator's name and input shapes, a "kernel" event the time on the GPU; both carry the
+// "External id" of the operator that launched.
 //
 // Matrix products and flash attention become measured kernels; what else ran is counted in the notes.
 #include <fmt/format.h>
@@ -69,7 +70,8 @@ std::optional<DataType> data_type(const std::string& c10_name) {
 }
 
 bool positive(const graph::OperatorShape& shape, size_t dims) {
-  return std::all_of(shape.dims.begin(), shape.dims.begin() + static_cast<ptrdiff_t>(dims), [](int64_t d) { return d > 0; });
+  return std::all_of(shape.dims.begin(), shape.dims.begin() + static_cast<ptrdiff_t>(dims),
+                     [](int64_t d) { return d > 0; });
 }
 
 // The operator's shape, where it is one that is priced and its inputs are as PyTorch orders them.
@@ -78,8 +80,10 @@ std::optional<graph::OperatorShape> shape_of(const CpuOperator& op) {
   if (!type) return std::nullopt;
   const auto& s = op.shapes;
   auto gemm = [&](size_t a, size_t b, size_t rank) -> std::optional<graph::OperatorShape> {
-    if (s.size() <= b || s[a].size() != rank || s[b].size() != rank || s[a][rank - 1] != s[b][rank - 2]) return std::nullopt;
-    graph::GemmSize size{.batch = rank == 3 ? s[a][0] : 1, .m = s[a][rank - 2], .n = s[b][rank - 1], .k = s[a][rank - 1]};
+    if (s.size() <= b || s[a].size() != rank || s[b].size() != rank || s[a][rank - 1] != s[b][rank - 2])
+      return std::nullopt;
+    graph::GemmSize size{
+        .batch = rank == 3 ? s[a][0] : 1, .m = s[a][rank - 2], .n = s[b][rank - 1], .k = s[a][rank - 1]};
     graph::OperatorShape shape = graph::make(size, *type, *type);
     return positive(shape, 4) ? std::optional(shape) : std::nullopt;
   };
@@ -87,8 +91,12 @@ std::optional<graph::OperatorShape> shape_of(const CpuOperator& op) {
   if (op.name == "aten::addmm") return gemm(1, 2, 2);
   if (op.name == "aten::bmm") return gemm(0, 1, 3);
   if (op.name == "aten::_flash_attention_forward" && s.size() >= 3 && s[0].size() == 4 && s[1].size() == 4) {
-    graph::AttentionSize size{.batch = s[0][0], .query = s[0][1], .cached = std::max<int64_t>(0, s[1][1] - s[0][1]), .heads = s[0][2],
-                              .kv_heads = s[1][2], .head_dim = s[0][3]};
+    graph::AttentionSize size{.batch = s[0][0],
+                              .query = s[0][1],
+                              .cached = std::max<int64_t>(0, s[1][1] - s[0][1]),
+                              .heads = s[0][2],
+                              .kv_heads = s[1][2],
+                              .head_dim = s[0][3]};
     if (size.batch > 0 && size.query > 0 && size.heads > 0 && size.kv_heads > 0 && size.head_dim > 0) {
       return graph::make(size, *type, *type);
     }
@@ -108,20 +116,25 @@ Measurements read_kineto(const std::string& text, const std::string& file, const
   json root;
   try {
     root = json::parse(text, [](int depth, json::parse_event_t event, json& value) {
-      return !(depth == 2 && event == json::parse_event_t::object_end && value.contains("ph") && !worth_keeping(value));
+      return !(depth == 2 && event == json::parse_event_t::object_end && value.contains("ph") &&
+               !worth_keeping(value));
     });
   } catch (const json::parse_error& wrong) {
     std::string before = text.substr(0, wrong.byte > 0 ? wrong.byte - 1 : 0);
     size_t line_begin = before.rfind('\n') + 1;
-    Place place{file, static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1, static_cast<int>(before.size() - line_begin) + 1};
+    Place place{file, static_cast<int>(std::count(before.begin(), before.end(), '\n')) + 1,
+                static_cast<int>(before.size() - line_begin) + 1};
     throw InputError(place, "not valid JSON; the trace may have been cut while it was written", text);
   }
   auto events = root.find("traceEvents");
-  if (events == root.end() || !events->is_array()) throw InputError(Place{file, 1, 1}, "holds no traceEvents; expected a trace of the PyTorch profiler");
+  if (events == root.end() || !events->is_array())
+    throw InputError(Place{file, 1, 1}, "holds no traceEvents; expected a trace of the PyTorch profiler");
 
   std::unordered_map<int64_t, CpuOperator> operators;
   for (const json& event : *events) {
-    if (!event.is_object() || text_of(event, "cat") != "cpu_op" || !event.contains("args") || !event["args"].is_object()) continue;
+    if (!event.is_object() || text_of(event, "cat") != "cpu_op" || !event.contains("args") ||
+        !event["args"].is_object())
+      continue;
     const json& arguments = event["args"];
     auto id = arguments.find("External id");
     if (id == arguments.end() || !id->is_number_integer()) continue;
@@ -144,12 +157,14 @@ Measurements read_kineto(const std::string& text, const std::string& file, const
     }
     op->second.gpu_time += duration->get<double>() * 1e-6;
   }
-  if (kernels == 0) throw InputError(Place{file, 1, 1}, "holds no GPU kernels; profile with ProfilerActivity.CUDA");
+  if (kernels == 0)
+    throw InputError(Place{file, 1, 1}, "holds no GPU kernels; profile with ProfilerActivity.CUDA");
 
   Measurements result;
   std::string where = gpu.empty() ? device_name(root) : gpu;
   std::map<std::string, size_t> unused;
-  for (const auto& [id, op] : std::map<int64_t, CpuOperator>(operators.begin(), operators.end())) {  // in the order of ids
+  for (const auto& [id, op] :
+       std::map<int64_t, CpuOperator>(operators.begin(), operators.end())) {  // in the order of ids
     if (op.gpu_time <= 0) continue;
     if (std::optional<graph::OperatorShape> shape = shape_of(op)) {
       result.kernels.push_back({where, graph::Kernel{{*shape}}, Seconds(op.gpu_time), Place{file, 0, 0}});
@@ -158,10 +173,13 @@ Measurements read_kineto(const std::string& text, const std::string& file, const
     }
   }
   if (result.kernels.empty()) {
-    throw InputError(Place{file, 1, 1}, "holds no matrix product or attention with its shapes; profile with record_shapes=True");
+    throw InputError(Place{file, 1, 1},
+                     "holds no matrix product or attention with its shapes; profile with record_shapes=True");
   }
-  for (const auto& [name, count] : unused) result.notes.push_back(fmt::format("{} calls of {} are not used", count, printable(name)));
-  if (orphans > 0) result.notes.push_back(fmt::format("{} of {} kernels belong to no recorded operator", orphans, kernels));
+  for (const auto& [name, count] : unused)
+    result.notes.push_back(fmt::format("{} calls of {} are not used", count, printable(name)));
+  if (orphans > 0)
+    result.notes.push_back(fmt::format("{} of {} kernels belong to no recorded operator", orphans, kernels));
   return result;
 }
 

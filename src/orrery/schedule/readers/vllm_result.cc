@@ -1,4 +1,5 @@
-// The result file of vLLM's serving benchmark: one JSON object, times in milliseconds, per-request lists where it was run with
+// The result file of vLLM's serving benchmark: one JSON object, times in milliseconds, per-request lists
+// where it was run with
 // --save-detailed.
 #include <cmath>
 #include <numeric>
@@ -35,9 +36,11 @@ Measurements read_vllm_bench(std::string text, const std::string& file, const st
   double duration = root.at("duration").as_number(1e-9);
   // Little's law over the decoding requests: each runs for output × tpot.
   run.running = run.requests * run.output * run.tpot.value() / duration;
-  if (double limit = number_or(root, "max_concurrency", 0); limit > 0) run.running = std::min(run.running, limit);
+  if (double limit = number_or(root, "max_concurrency", 0); limit > 0)
+    run.running = std::min(run.running, limit);
   Measurements result;
-  if (run.tpot.value() <= 0) root.at("mean_tpot_ms").fail("a run without time per output token says nothing; expected more than 0");
+  if (run.tpot.value() <= 0)
+    root.at("mean_tpot_ms").fail("a run without time per output token says nothing; expected more than 0");
   result.runs.push_back(run);
   return result;
 }
