@@ -63,8 +63,8 @@ LatencyScores named(const std::vector<TimedRow>& rows, const hardware::Device& d
   return scores;
 }
 
-std::vector<LatencyScores> gpus_left_out(const GemmData& data, const cost::GemmFitOptions& options) {
-  const cost::GemmLeftOut left_out = cost::gemm_left_out(data, options);
+std::vector<LatencyScores> gpus_left_out(const GemmData& data, const cost::GemmLeftOut& left_out,
+                                         const cost::GemmFitOptions& options) {
   std::vector<LatencyScores> scores;
   for (size_t g = 0; g < data.devices.size(); ++g) {
     const cost::ErrorBand band = cost::gemm_band(data, left_out, g, options);
@@ -89,9 +89,9 @@ size_t fold_of(const GemmRow& row) {
 }
 
 // The band stands for GPUs left out; `Same` narrows it.
-std::vector<LatencyScores> families_left_out(const GemmData& data, const cost::GemmFitOptions& options) {
-  const cost::ErrorBand band =
-      cost::gemm_band(data, cost::gemm_left_out(data, options), cost::kNoGpu, options);
+std::vector<LatencyScores> families_left_out(const GemmData& data, const cost::GemmLeftOut& left_out,
+                                             const cost::GemmFitOptions& options) {
+  const cost::ErrorBand band = cost::gemm_band(data, left_out, cost::kNoGpu, options);
   std::vector<TimedRow> timed(data.rows.size());
   for (size_t fold = 0; fold < kFolds; ++fold) {
     std::vector<char> use(data.rows.size());
@@ -129,8 +129,9 @@ std::vector<LatencyScores> evaluate_gemm(const std::string& data_folder, int thr
   const GemmData data = cost::read_gemm_data(data_folder + "/neusight/tensorcore_gemm.csv.zst", kType);
   cost::GemmFitOptions options;
   options.threads = threads;
-  std::vector<LatencyScores> scores = gpus_left_out(data, options);
-  for (LatencyScores& s : families_left_out(data, options)) scores.push_back(std::move(s));
+  const cost::GemmLeftOut left_out = cost::gemm_left_out(data, options);
+  std::vector<LatencyScores> scores = gpus_left_out(data, left_out, options);
+  for (LatencyScores& s : families_left_out(data, left_out, options)) scores.push_back(std::move(s));
   return scores;
 }
 
