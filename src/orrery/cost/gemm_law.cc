@@ -49,6 +49,7 @@ constexpr double kReferenceSide = 128.0 * 256 / (128 + 256);  // x of the larges
 constexpr double kReferenceRate = 2048;                       // FLOP per clock to which TileHalf refers
 constexpr double kLeastSplitDepth = 64;
 constexpr double kMostWavesSplit = 2.1;
+constexpr double kPairedReuse = 4.0 / 3;       // (a + b) / (a + b / 2) at a = b
 constexpr double kMegabinary = 1048576 / 1e6;  // cache sizes are written in MB and meant in MiB
 
 // Where nothing was published: the middle of the published figures of NVIDIA's parts.
@@ -115,6 +116,7 @@ GemmDevice gemm_device(const hardware::Device& device, DataType type, DataType w
   const bool asynchronous =
       gpu->architecture == Architecture::Hopper || gpu->architecture == Architecture::Blackwell;
   d.kernels = asynchronous ? GemmKernels::Wgmma : GemmKernels::Mma;
+  d.paired = gpu->architecture == Architecture::Blackwell;
   d.split_cache = data_center_cache(gpu->architecture, *gpu);
   d.multiprocessors = std::max(1, gpu->multiprocessors);
   d.clock = std::max(gpu->boost_clock.value(), gpu->tensor_clock.value());
@@ -147,6 +149,7 @@ GemmDevice gemm_device(const hardware::Device& device, DataType type, DataType w
     if (gpu->architecture == Architecture::Hopper) d.weight_rate *= kMmaRateHopper;
     if (gpu->architecture == Architecture::Blackwell) d.weight_rate *= kMmaRateBlackwell;
     d.kernels = GemmKernels::Mma;
+    d.paired = false;
   }
 
   d.memory_peak = device.memory_bandwidth.value();
@@ -177,7 +180,9 @@ struct GemmLaw::Work {
 GemmLaw::GemmLaw(const GemmDevice& device, const GemmConstants& constants, const GemmEffects& effects)
     : device_(device), constants_(constants), effects_(effects) {
   const bool mma = device_.kernels == GemmKernels::Mma;
-  const double half = constants_[TileHalf] * std::sqrt(device_.flops_per_clock / kReferenceRate);
+  // A pair has a tile of twice the size for twice the rate.
+  const double rate_of_one = device_.flops_per_clock / (device_.paired ? 2 : 1);
+  const double half = constants_[TileHalf] * std::sqrt(rate_of_one / kReferenceRate);
   const double rate = device_.flops_per_clock * effects_.rate * device_.weight_rate;
   const double latency = constants_[mma ? StepLatencyMma : StepLatencyWgmma];
   const auto add = [&](const TileShape& shape) {
@@ -196,7 +201,8 @@ GemmLaw::GemmLaw(const GemmDevice& device, const GemmConstants& constants, const
       (constants_[Launch] * power(scale, constants_[LaunchClock]) + (mma ? 0 : constants_[LaunchCluster])) *
       1e-6 * effects_.launch;
   split_latency_ = constants_[SplitLatency] * std::sqrt(scale) * 1e-6;
-  cache_per_clock_ = constants_[CacheShare] * device_.cache_bandwidth * (mma ? 1 : constants_[Multicast]);
+  cache_per_clock_ = constants_[CacheShare] * device_.cache_bandwidth * (mma ? 1 : constants_[Multicast]) *
+                     (device_.paired ? kPairedReuse : 1);
   memory_rate_ = device_.memory_bandwidth * constants_[MemoryShare] * effects_.bandwidth;
 }
 

@@ -32,6 +32,7 @@ enum class GemmKernels : uint8_t {
 // What the law needs of a GPU for one data type; made once per device.
 struct GemmDevice {
   GemmKernels kernels = GemmKernels::Mma;
+  bool paired = false;       // two multiprocessors work on one tile and each loads half of an operand: sm_100
   bool split_cache = false;  // L2 of two partitions, each holding what its half of the chip reads
   double multiprocessors = 1, clock = 1;
   double flops_per_clock = 1;   // dense, of one multiprocessor

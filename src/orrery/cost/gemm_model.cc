@@ -65,10 +65,11 @@ GemmModel::Target GemmModel::target(const hardware::Device& device, DataType typ
   std::vector<const MeasuredGpu*> sources;
   GemmNearness nearness = GemmNearness::Other;
   for (const MeasuredGpu& gpu : contents_.gpus) {
-    const GemmNearness near = gpu.name == device.name            ? GemmNearness::Same
-                              : gpu.architecture == architecture ? GemmNearness::Architecture
-                              : gpu.stacked_memory == stacked    ? GemmNearness::Memory
-                                                                 : GemmNearness::Other;
+    const GemmNearness near = gpu.name == device.name ? GemmNearness::Same
+                              : gpu.architecture == architecture && gpu.stacked_memory == stacked
+                                  ? GemmNearness::Architecture
+                              : gpu.stacked_memory == stacked ? GemmNearness::Memory
+                                                              : GemmNearness::Other;
     if (near < nearness) {
       sources.clear();
       nearness = near;

@@ -31,8 +31,8 @@ GemmFeatures gemm_features(const GemmProduct& product, const GemmParts& parts, c
 // How near a device is to those that were measured.
 enum class GemmNearness : uint8_t {
   Same,
-  Architecture,
-  Memory,  // both have HBM, or neither
+  Architecture,  // and the same kind of memory: A100 and A40 are different chips
+  Memory,        // both have HBM, or neither
   Other,
 };
 inline constexpr size_t kGemmNearnesses = 4;
