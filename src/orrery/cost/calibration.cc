@@ -6,7 +6,7 @@
 
 #include "orrery/base/document.h"
 #include "orrery/base/storage.h"
-#include "orrery/learn/robust_regression.h"
+#include "orrery/learn/least_squares.h"
 
 namespace orrery::cost {
 namespace {
@@ -22,14 +22,24 @@ double log_factor(const Calibration& c, const std::array<double, 3>& shares) {
 
 Calibration solve(std::span<const Observation> observations, const hardware::Device& device,
                   size_t held_out_fold) {
-  std::vector<double> features, targets;
+  std::vector<std::array<double, 3>> shares;
+  std::vector<double> targets;
   for (size_t i = 0; i < observations.size(); ++i) {
     if (i % kFolds == held_out_fold) continue;
-    auto shares = bound_shares(observations[i].predicted, device);
-    features.insert(features.end(), shares.begin(), shares.end());
+    shares.push_back(bound_shares(observations[i].predicted, device));
     targets.push_back(std::log(observations[i].measured / observations[i].predicted.time));
   }
-  auto beta = learn::robust_regression(features, 3, targets, {.prior_sd = kPriorSd, .noise_sd = kNoiseSd});
+  const learn::FitParameter factors[] = {
+      {.name = "compute", .prior = 0, .spread = kPriorSd, .logarithmic = false},
+      {.name = "memory", .prior = 0, .spread = kPriorSd, .logarithmic = false},
+      {.name = "fixed", .prior = 0, .spread = kPriorSd, .logarithmic = false}};
+  auto residuals = [&](std::span<const double> c, std::span<double> out) {
+    for (size_t i = 0; i < targets.size(); ++i) {
+      out[i] = targets[i] - c[0] * shares[i][0] - c[1] * shares[i][1] - c[2] * shares[i][2];
+    }
+  };
+  std::vector<double> beta =
+      learn::fit_least_squares(factors, residuals, targets.size(), {}, {.noise = kNoiseSd}).value;
   return {.compute = beta[0], .memory = beta[1], .fixed = beta[2]};
 }
 
