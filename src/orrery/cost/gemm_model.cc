@@ -54,6 +54,7 @@ bool gemm_law_prices(DataType type, DataType weights) {
   const auto wide = [](DataType t) {
     return t == DataType::BF16 || t == DataType::FP16 || t == DataType::FP32 || t == DataType::TF32;
   };
+  if (type == DataType::INT8 && weights == DataType::INT8) return true;
   return wide(type) && (wide(weights) || weights == DataType::INT4 || weights == DataType::NVFP4 ||
                         weights == DataType::MXFP4 || weights == DataType::INT8);
 }

@@ -138,8 +138,10 @@ class RowReader {
     size_of.k = size(row, c.k, "k");
     if (layout_ == KernelLayout::NeuSight) std::swap(size_of.n, size_of.k);
     DataType stored = type(row, usual_type());
-    // Weight-only formats compute in 16 bit.
-    DataType computed = stored == DataType::INT4 || stored == DataType::MXFP4 ? DataType::BF16 : stored;
+    // Weight-only formats ("int8_wo") compute in 16 bit.
+    bool weight_only = stored == DataType::INT4 || stored == DataType::MXFP4 ||
+                       lower_case(table_.cell(row, c.dtype)).ends_with("_wo");
+    DataType computed = weight_only ? DataType::BF16 : stored;
     return graph::make(size_of, computed, stored);
   }
 
