@@ -260,21 +260,14 @@ std::vector<ServingScores> evaluate_serving(const std::string& data_folder, cons
 
 report::Table serving_table(const std::vector<ServingScores>& all) {
   auto percent = [](double share) { return report::number(100 * share, 1); };
-  report::Table table{
-      "Served runs: vLLM 0.19, Llama-3.1-8B in bf16, 300 requests, the logged schedule replayed",
-      {{"GPU"},
-       {"predictor"},
-       {"requests"},
-       {"preempted"},
-       {"TPOT error", "%"},
-       {"TPOT bias", "%"},
-       {"in band", "%"},
-       {"prefill error", "%"},
-       {"prefill bias", "%"},
-       {"whole run", "%"}},
-      {},
-      {"Error: mean over requests of |predicted / measured - 1|, bias: mean of predicted / measured - 1.",
-       "No row of these GPUs is in any fit. The log does not say when a preempted request was away."}};
+  report::Table table;
+  table.title = "Served runs: vLLM 0.19, Llama-3.1-8B in bf16, 300 requests, the logged schedule replayed";
+  table.columns = {{"GPU", ""},           {"predictor", ""},  {"requests", ""}, {"preempted", ""},
+                   {"TPOT error", "%"},   {"TPOT bias", "%"}, {"in band", "%"}, {"prefill error", "%"},
+                   {"prefill bias", "%"}, {"whole run", "%"}};
+  table.notes = {
+      "Error: mean over requests of |predicted / measured - 1|, bias: mean of predicted / measured - 1.",
+      "No row of these GPUs is in any fit. The log does not say when a preempted request was away."};
   for (const ServingScores& s : all) {
     table.rows.push_back({s.gpu, s.predictor, report::number(static_cast<double>(s.requests), 0),
                           report::number(static_cast<double>(s.preempted), 0), percent(s.tpot_error),
