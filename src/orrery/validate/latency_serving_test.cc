@@ -47,5 +47,15 @@ TEST(MeasuredServing, time_per_output_token_and_prefill_time_are_within_twelve_p
   }
 }
 
+TEST(ServingTable, a_row_for_each_score_with_all_its_cells) {
+  ServingScores scores;
+  scores.gpu = "RTX-4090";
+  scores.predictor = "default";
+  report::Table table = serving_table({scores, scores});
+  ASSERT_EQ(table.rows.size(), 2u);
+  EXPECT_EQ(table.rows[0].size(), table.columns.size());
+  EXPECT_EQ(show(table.rows[1][0]), "RTX-4090");
+}
+
 }  // namespace
 }  // namespace orrery::validate
