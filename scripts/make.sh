@@ -50,7 +50,7 @@ build_tests() {  # preset
 }
 
 case "${1:-}" in
-  deps) need $build_packages ;;
+  deps) need $build_packages $python_packages ;;
   build) build_program; echo "build/release/bin/orrery" ;;
   demo)
     build_program
