@@ -6,17 +6,11 @@
 
 #include "orrery/base/document.h"
 #include "orrery/base/storage.h"
+#include "orrery/cost/weights.h"
 
 namespace orrery::cost {
 
 namespace {
-
-// Nine significant digits, so that a file read and written again is the same.
-double rounded(double x) {
-  if (x == 0) return 0;
-  const double scale = std::pow(10., 8 - std::floor(std::log10(std::abs(x))));
-  return std::round(x * scale) / scale;
-}
 
 constexpr std::array<std::string_view, kMemoryBoundClasses> kNames = {
     "elementwise", "norm", "gated_activation", "rope", "embedding", "layer_norm", "softmax", "row_scan"};

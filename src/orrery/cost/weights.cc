@@ -1,6 +1,7 @@
 #include "orrery/cost/weights.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "orrery/base/document.h"
@@ -211,6 +212,12 @@ std::string Weights::title() const {
   if (gpus.empty()) return name;
   std::vector<std::string> list(gpus.begin(), gpus.end());
   return name + ", fitted on " + join(list, ", ");
+}
+
+double rounded(double x) {
+  if (x == 0) return 0;
+  const double scale = std::pow(10., 8 - std::floor(std::log10(std::abs(x))));
+  return std::round(x * scale) / scale;
 }
 
 }  // namespace orrery::cost

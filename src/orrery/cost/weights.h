@@ -68,4 +68,7 @@ class Weights {
 std::vector<std::pair<std::string, std::string_view>> json_members(std::string_view object,
                                                                    const std::string& file);
 
+// Nine significant digits: what weight files carry, so that a file read and written again is the same.
+double rounded(double x);
+
 }  // namespace orrery::cost
