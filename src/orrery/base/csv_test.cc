@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "orrery/base/random.h"
+#include "orrery/base/test_support.h"
 
 namespace orrery {
 namespace {
@@ -11,16 +12,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-template <class F>
-std::string error_of(F&& action) {
-  try {
-    action();
-  } catch (const InputError& wrong) {
-    return wrong.what();
-  }
-  return "no error";
-}
 
 TEST(Csv, reads_plain_quoted_and_multi_line_cells) {
   CsvTable table(

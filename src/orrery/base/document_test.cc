@@ -3,25 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "orrery/base/storage.h"
+#include "orrery/base/test_support.h"
 
 namespace orrery {
 namespace {
 
 using testing::HasSubstr;
 using testing::StartsWith;
-
-template <class F>
-std::string error_of(F&& action) {
-  try {
-    action();
-  } catch (const InputError& wrong) {
-    return wrong.what();
-  }
-  return "no error";
-}
 
 std::string place_of(const Node& node) {
   return std::to_string(node.place().line) + ":" + std::to_string(node.place().column);
@@ -171,15 +160,13 @@ TEST(Document, numbers_are_checked_against_their_range) {
 }
 
 TEST(Document, the_extension_chooses_the_parser_and_compressed_files_are_unpacked) {
-  std::string folder = testing::TempDir() + "orrery_document_test";
-  std::filesystem::create_directories(folder);
-  write_file(folder + "/a.json", "{\"k\": 1}");
-  write_file(folder + "/a.yaml", "k: 1\n");
-  EXPECT_EQ(read_document(folder + "/a.json").at("k").as_integer(0, 9), 1);
-  EXPECT_EQ(read_document(folder + "/a.yaml").at("k").as_integer(0, 9), 1);
-  EXPECT_THAT(error_of([&] { read_document(folder + "/none.yaml"); }),
+  TemporaryFolder folder("document");
+  write_file(folder.file("a.json"), "{\"k\": 1}");
+  write_file(folder.file("a.yaml"), "k: 1\n");
+  EXPECT_EQ(read_document(folder.file("a.json")).at("k").as_integer(0, 9), 1);
+  EXPECT_EQ(read_document(folder.file("a.yaml")).at("k").as_integer(0, 9), 1);
+  EXPECT_THAT(error_of([&] { read_document(folder.file("none.yaml")); }),
               HasSubstr("none.yaml: cannot be read"));
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 
 #include <filesystem>
 
-#include "orrery/base/error.h"
 #include "orrery/base/random.h"
+#include "orrery/base/test_support.h"
 
 namespace orrery {
 namespace {
@@ -18,28 +18,14 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-template <class F>
-std::string error_of(F&& action) {
-  try {
-    action();
-  } catch (const InputError& wrong) {
-    return wrong.what();
-  }
-  return "no error";
-}
-
 class Storage : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "orrery_storage_" + std::to_string(getpid());
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-  std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  std::string path(const std::string& name) const { return folder_.file(name); }
   size_t files() const {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
+    return static_cast<size_t>(
+        std::distance(fs::directory_iterator(folder_.path()), fs::directory_iterator()));
   }
-  std::string folder_;
+  TemporaryFolder folder_{"storage"};
 };
 
 std::string noise(size_t size) {
@@ -110,7 +96,7 @@ TEST_F(Storage, an_unpacking_bomb_stops_at_the_limit) {
 
 TEST_F(Storage, what_cannot_be_read_is_named) {
   EXPECT_THAT(error_of([&] { read_file(path("none")); }), HasSubstr("none: cannot be read: No such file"));
-  EXPECT_THAT(error_of([&] { read_file(folder_); }), HasSubstr("is a folder; expected a file"));
+  EXPECT_THAT(error_of([&] { read_file(folder_.path()); }), HasSubstr("is a folder; expected a file"));
 }
 
 TEST_F(Storage, a_failed_write_leaves_the_old_file_and_nothing_beside_it) {

@@ -5,6 +5,7 @@
 
 #include "orrery/base/csv.h"
 #include "orrery/base/storage.h"
+#include "orrery/base/test_support.h"
 
 namespace orrery::graph {
 namespace {
@@ -14,12 +15,7 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 std::string error_of(const std::string& name) {
-  try {
-    find_model(name);
-  } catch (const InputError& wrong) {
-    return wrong.what();
-  }
-  return "no error";
+  return orrery::error_of([&] { find_model(name); });
 }
 
 TEST(ModelCatalogue, every_shipped_model_reads_without_a_note) {

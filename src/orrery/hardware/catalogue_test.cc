@@ -11,6 +11,7 @@
 
 #include "orrery/base/document.h"
 #include "orrery/base/storage.h"
+#include "orrery/base/test_support.h"
 #include "orrery/hardware/prices.h"
 
 namespace orrery::hardware {
@@ -19,12 +20,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string error_of(const std::string& name) {
-  try {
-    Catalogue::shipped().resolve(name);
-  } catch (const InputError& wrong) {
-    return wrong.what();
-  }
-  return "";
+  return orrery::error_of([&] { Catalogue::shipped().resolve(name); });
 }
 
 TEST(Catalogue, names_as_people_drivers_and_clouds_write_them) {

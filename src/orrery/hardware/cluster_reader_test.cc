@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "orrery/base/storage.h"
+#include "orrery/base/test_support.h"
 
 namespace orrery::hardware {
 namespace {
@@ -13,12 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::string error_of(const std::string& text) {
-  try {
-    read_cluster(parse_yaml(text, "mine.yaml"), Catalogue::shipped());
-  } catch (const InputError& wrong) {
-    return wrong.what();
-  }
-  return "";
+  return orrery::error_of([&] { read_cluster(parse_yaml(text, "mine.yaml"), Catalogue::shipped()); });
 }
 
 TEST(ClusterReader, every_shipped_cluster_loads) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "orrery/base/storage.h"
+#include "orrery/base/test_support.h"
 #include "orrery/hardware/catalogue.h"
 #include "orrery/hardware/cluster_reader.h"
 
@@ -26,12 +27,8 @@ Device read(const std::string& text) {
 
 // The first line of the error that a text brings; empty when it is read.
 std::string error_of(const std::string& text) {
-  try {
-    read(text);
-  } catch (const InputError& wrong) {
-    return std::string(wrong.what()).substr(0, std::string(wrong.what()).find('\n'));
-  }
-  return "";
+  const std::string what = orrery::error_of([&] { read(text); });
+  return what.substr(0, what.find('\n'));
 }
 
 // A short file, with one line replaced or added: `field: value`.

@@ -135,7 +135,7 @@ const std::vector<Heading> kServing = {
 const std::vector<Heading> kSingleMode = {
     {"Fits", "", "", false},
     {"Time", "ms", "one iteration"},
-    {"Tokens/s", "", ""},
+    {"Rate", "per s", "tokens; samples for a graph from a file"},
     {"Work", "TFLOP", "matrix operations"},
     {"Matrix", "% of peak", ""},
     {"Bandwidth", "% of peak", ""},

@@ -85,7 +85,9 @@ Table decision_table(const LatencyReport& report) {
     table.columns = {{"GPU"},       {"fits"},   {"context x batch"}, {"TTFT", "ms"}, {"TPOT", "ms"},
                      {"tok/s/GPU"}, {"$/Mtok"}, {"J/tok"},           {"bound by"},   {"checked on"}};
   } else {
-    table.columns = {{"GPU"},   {"fits"},        {"time", "ms"},     {"tok/s"},
+    // A graph from a file has samples, and knows of no tokens.
+    const char* rate = report.config.towers.empty() ? "samples/s" : "tok/s";
+    table.columns = {{"GPU"},   {"fits"},        {"time", "ms"},     {rate},
                      {"TFLOP"}, {"matrix", "%"}, {"bandwidth", "%"}, {"$/Mtok"},
                      {"J/tok"}, {"bound by"},    {"checked on"}};
   }

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "orrery/base/storage.h"
+#include "orrery/base/test_support.h"
 #include "orrery/graph/parameters.h"
 
 namespace orrery::graph {
@@ -25,12 +26,7 @@ ModelConfig read(const std::string& text) {
 }
 
 std::string error_of(const std::string& text) {
-  try {
-    read(text);
-  } catch (const InputError& wrong) {
-    return wrong.what();
-  }
-  return "no error";
+  return orrery::error_of([&] { read(text); });
 }
 
 // A file as the library writes it, with its usual ballast.

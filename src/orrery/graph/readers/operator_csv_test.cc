@@ -2,19 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include "orrery/base/error.h"
+#include "orrery/base/test_support.h"
 
 namespace orrery::graph {
 namespace {
 
 std::string error(const std::string& text) {
-  try {
-    parse_operator_csv(text, "ops.csv");
-  } catch (const InputError& e) {
-    std::string what = e.what();
-    return what.substr(0, what.find('\n'));
-  }
-  return "";
+  const std::string what = error_of([&] { parse_operator_csv(text, "ops.csv"); });
+  return what.substr(0, what.find('\n'));
 }
 
 TEST(OperatorCsv, rows_become_operators_in_order) {
