@@ -47,20 +47,37 @@ ValueId eager_core(BlockBuilder& b, ValueId q, ValueId k, ValueId v, const Heads
     q = b.vector("attention.scale", OperatorKind::Multiply,
                  {.rows = s.rows(), .columns = h.heads * h.key_dim}, {q});
   }
+  bool written = s.dialect.head_copies == HeadCopies::Written;
+  bool by_matmul = s.dialect.head_copies == HeadCopies::ByMatmul && s.batch > 1 && s.query > 1;
+  if (written || (by_matmul && !s.work.eager.copies_as_written)) {
+    auto apart = [&](std::string_view name, ValueId v, int64_t rows, int64_t columns) {
+      return b.vector(name, OperatorKind::Copy, {.rows = rows, .columns = columns}, {v});
+    };
+    q = apart("attention.contiguous_query", q, s.rows(), h.heads * h.key_dim);
+    k = apart("attention.contiguous_key", k, s.batch * keys, h.heads * h.key_dim);
+    v = apart("attention.contiguous_value", v, s.batch * keys, h.heads * h.value_dim);
+  }
   ValueId scores = b.product("attention.scores", GemmSize{pairs, s.query, keys, h.key_dim}, q, k);
-  if (s.dialect.scale == ScoreScale::Divide || s.dialect.scale == ScoreScale::Multiply) {
+  if (s.dialect.scale == ScoreScale::DivideByTensor) {
+    ValueId by = b.block().add_value(1, s.type, TensorKind::Input);
+    scores = b.vector("attention.scale", OperatorKind::Divide,
+                      {.rows = rows, .columns = keys, .broadcast = 1}, {scores, by});
+  } else if (s.dialect.scale == ScoreScale::Divide || s.dialect.scale == ScoreScale::Multiply) {
     OperatorKind kind = s.dialect.scale == ScoreScale::Divide ? OperatorKind::Divide : OperatorKind::Multiply;
     scores = b.vector("attention.scale", kind, {.rows = rows, .columns = keys}, {scores});
   }
   bool biased =
       s.tower.positions == PositionEncoding::RelativeBias || s.tower.positions == PositionEncoding::Alibi;
   if (s.dialect.mask == ScoreMask::Where && causal) {
+    int64_t where = s.query * keys + 1;  // what is allowed, and the one value that replaces the rest
     scores = b.vector("attention.mask", OperatorKind::Mask,
-                      {.rows = rows, .columns = keys, .broadcast = s.query * keys}, {scores});
-  } else if (s.dialect.mask == ScoreMask::Add || biased) {
-    int64_t masks = biased ? h.heads : s.batch;
+                      {.rows = rows, .columns = keys, .broadcast = where}, {scores});
+  } else if (s.dialect.mask == ScoreMask::Add || s.dialect.mask == ScoreMask::AddKeys || biased) {
+    int64_t masks = biased ? h.heads * s.query : s.batch * s.query;
+    if (s.dialect.mask == ScoreMask::AddKeys && !biased) masks = s.batch;
+    ValueId mask = b.block().add_value(count(masks, keys), s.type, TensorKind::Input);
     scores = b.vector("attention.mask", OperatorKind::Add,
-                      {.rows = rows, .columns = keys, .broadcast = masks * s.query * keys}, {scores});
+                      {.rows = rows, .columns = keys, .broadcast = masks * keys}, {scores, mask});
   }
   std::vector<ValueId> logits = {scores};
   if (s.tower.attention_sinks) logits.push_back(b.weight(static_cast<double>(h.heads)));
@@ -69,7 +86,12 @@ ValueId eager_core(BlockBuilder& b, ValueId q, ValueId k, ValueId v, const Heads
   if (s.dialect.wide_softmax && bytes_per_element(s.type) == 2) {
     weights = b.vector("attention.cast", OperatorKind::Copy, {.rows = rows, .columns = keys}, {weights});
   }
-  ValueId mixed = b.product("attention.values", GemmSize{pairs, s.query, h.value_dim, keys}, weights, v);
+  weights = b.dropout("attention.dropout", weights, rows, keys);
+  GemmSize values{pairs, s.query, h.value_dim, keys};
+  if (s.work.eager.repeated_score_shapes && s.share.tensor > 1) values = {pairs, s.query, keys, h.key_dim};
+  ValueId mixed = b.activation(count(s.rows(), h.heads * h.value_dim));
+  b.step("attention.values", make(values, s.type, s.type), {weights, v}, {mixed});
+  if (written && s.work.eager.copies_as_written) return mixed;
   return b.vector("attention.contiguous", OperatorKind::Copy,
                   {.rows = s.rows(), .columns = h.heads * h.value_dim}, {mixed});
 }

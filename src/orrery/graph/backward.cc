@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "orrery/graph/backward_rules.h"
-
 namespace orrery::graph {
 namespace {
 
@@ -16,6 +14,7 @@ bool is_weight(const Block& block, ValueId value) {
 
 // needs[v]: a trainable weight, or an input that needs a gradient, lies behind v.
 std::vector<uint8_t> needs_gradient(const Block& block, std::span<const uint8_t> input_needs) {
+  static const BackwardTable table = backward_table({});  // where gradients flow, all tables agree
   std::vector<uint8_t> needs(block.values.size());
   for (size_t i = 0; i < block.inputs.size(); ++i) needs[block.inputs[i]] = input_needs[i];
   for (size_t v = 0; v < block.values.size(); ++v) {
@@ -23,7 +22,7 @@ std::vector<uint8_t> needs_gradient(const Block& block, std::span<const uint8_t>
   }
   auto need = [&](ValueId v) { return needs[v] || needs[block.values[v].storage]; };
   for (const Step& step : block.forward) {
-    const Rule& rule = backward_rule(step.shape().kind);
+    const Rule& rule = table.rule(step.shape().kind);
     if (rule.flow == Flow::None && rule.weight == WeightFlow::None) continue;
     if (std::ranges::any_of(step.inputs, need)) {
       for (ValueId out : step.outputs) needs[out] = true;
@@ -46,7 +45,7 @@ class Reverse {
     if (std::ranges::any_of(block_.forward, [&](const Step& s) { return flows_to(s); })) recompute();
     for (size_t i = block_.forward.size(); i-- > 0;) {
       step_ = static_cast<uint32_t>(i);
-      if (!gradients_of_outputs().empty() || begins(block_.forward[i])) apply();
+      if (options_.table.needless || !gradients_of_outputs().empty() || begins(block_.forward[i])) apply();
     }
     finish();
   }
@@ -144,6 +143,7 @@ class Reverse {
       if (block_.values[value].storage != value) viewed_.push_back(value);
       return;
     }
+    if (!options_.table.sums) return;
     const Value of = block_.values[value];
     ValueId sum = fresh(of.elements, of.type, block_.values[gradient].kind);
     auto elements = static_cast<int64_t>(of.elements);
@@ -190,7 +190,7 @@ class Reverse {
   // Sums a full-size gradient down to a smaller operand (a bias, a table of positions, one value a row).
   ValueId reduced(std::string_view name, ValueId gradient, ValueId to) {
     double full = block_.values[gradient].elements, small = block_.values[to].elements;
-    if (small >= full) return gradient;
+    if (small >= full || !options_.table.reductions) return gradient;
     ValueId out = gradient_like(to);
     VectorSize size{.rows = static_cast<int64_t>(small), .columns = static_cast<int64_t>(full / small)};
     emit(name, is_weight(block_, to) ? Pass::WeightGradient : Pass::InputGradient,
@@ -212,8 +212,12 @@ class Reverse {
 
   void apply() {
     const Step step = block_.forward[step_];
-    const Rule& rule = backward_rule(step.shape().kind);
+    const Rule& rule = options_.table.rule(step.shape().kind);
     std::vector<ValueId> incoming = gradients_of_outputs();
+    if (incoming.empty() && !begins(step)) {  // a gradient that nobody takes
+      const Value out = block_.values[step.outputs[0]];
+      incoming.push_back(fresh(out.elements, out.type, TensorKind::Activation));
+    }
     switch (rule.flow) {
       case Flow::None:
         break;
@@ -221,7 +225,10 @@ class Reverse {
         through(step, incoming[0]);
         break;
       case Flow::Each:
-        each(step, rule, incoming);
+        each(step, rule, incoming, step.inputs.size());
+        break;
+      case Flow::First:
+        each(step, rule, incoming, 1);
         break;
       case Flow::Joint:
         joint(step, rule, incoming);
@@ -247,27 +254,32 @@ class Reverse {
     }
   }
 
-  void each(const Step& step, const Rule& rule, const std::vector<ValueId>& incoming) {
+  // `operands`: how many inputs, from the first, take the operators.
+  void each(const Step& step, const Rule& rule, const std::vector<ValueId>& incoming, size_t operands) {
     VectorSize whole = vector_size(step.shape());
-    for (size_t i = 0; i < step.inputs.size(); ++i) {
-      if (!takes(step.inputs[i])) continue;
+    for (size_t i = 0; i < operands; ++i) {
+      bool taken = takes(step.inputs[i]);
+      if (!taken && !options_.table.needless) continue;
       ValueId current = incoming[0];
       double elements = static_cast<double>(whole.rows) * static_cast<double>(whole.columns),
              of_input = block_.values[step.inputs[i]].elements;
-      if (step.shape().kind == Kind::Copy && of_input != elements) {
+      if (step.shape().kind == Kind::Copy && of_input != elements && rule.flow == Flow::Each) {
         give(step.inputs[i], of_input < elements ? reduced(step.name, current, step.inputs[i])
                                                  : spread(step, current, step.inputs[i]));
         continue;
       }
-      for (Kind kind : rule.operators) {
-        if (kind == Kind::View) break;
+      for (BackwardOperator op : rule.operators) {
+        if (op.kind == Kind::View) break;
         std::vector<ValueId> inputs = current == incoming[0] ? incoming : std::vector<ValueId>{current};
         VectorSize size{.rows = whole.rows, .columns = whole.columns};
-        ValueId beside = kNone;
-        if (rule.saved == Saved::Output) beside = step.outputs[0];
-        if (rule.saved == Saved::Inputs && (step.inputs.size() > 1 || kind != Kind::Multiply))
-          beside = step.inputs[i == 0 ? step.inputs.size() - 1 : 0];
-        if (step.shape().kind == Kind::Divide && step.inputs.size() == 1) beside = kNone;  // by a constant
+        if (step.shape().kind == Kind::Softmax && options_.table.softmax_columns > 0)
+          size.columns = options_.table.softmax_columns;
+        if (op.inputs == 0)
+          size = {.rows = size.rows,
+                  .columns = size.columns,
+                  .inputs = 0,
+                  .broadcast = rule.flow == Flow::First ? whole.broadcast : 0};
+        ValueId beside = beside_gradient(step, rule, op, i);
         if (beside != kNone) {
           inputs.push_back(saved(beside));
           if (block_.values[beside].elements < elements) {
@@ -277,11 +289,23 @@ class Reverse {
           }
         }
         ValueId out = fresh(elements, step.shape().type, TensorKind::Activation);
-        emit(step.name, Pass::InputGradient, make(kind, size, step.shape().type), std::move(inputs), {out});
+        emit(step.name, Pass::InputGradient, make(op.kind, size, step.shape().type), std::move(inputs),
+             {out});
         current = out;
       }
-      give(step.inputs[i], reduced(step.name, current, step.inputs[i]));
+      if (taken) give(step.inputs[i], reduced(step.name, current, step.inputs[i]));
     }
+  }
+
+  // What the operator of input i's gradient reads beside that of the output; kNone: nothing.
+  static ValueId beside_gradient(const Step& step, const Rule& rule, BackwardOperator op, size_t i) {
+    bool alone = step.inputs.size() == 1;
+    if (op.inputs == 0 || op.inputs == 1) return kNone;
+    if (rule.saved == Saved::Output) return step.outputs[0];
+    if (rule.saved != Saved::Inputs || (step.shape().kind == Kind::Divide && alone))
+      return kNone;  // by a constant
+    if (op.inputs < 0 && alone && op.kind == Kind::Multiply) return kNone;
+    return step.inputs[i == 0 ? step.inputs.size() - 1 : 0];
   }
 
   void joint(const Step& step, const Rule& rule, const std::vector<ValueId>& incoming) {
@@ -312,9 +336,9 @@ class Reverse {
         size.inputs += 1;  // the gradient beside what was saved
       }
       if (shape.kind == Kind::GatedActivation) size.outputs = static_cast<int64_t>(outputs.size());
-      shape = make(rule.operators[0], size, shape.type);
+      shape = make(rule.operators[0].kind, size, shape.type);
     }
-    shape.kind = rule.operators[0];
+    shape.kind = rule.operators[0].kind;
     emit(step.name, Pass::InputGradient, shape, std::move(inputs), outputs);
     for (size_t i = 0; i < targets.size(); ++i) give(targets[i], outputs[i]);
   }
@@ -347,14 +371,25 @@ class Reverse {
     for (size_t i = 2; i < step.inputs.size(); ++i) {
       if (takes(step.inputs[i])) bias(step.inputs[i], size.n, size.m, type, incoming);
     }
+    bool without = step.inputs.size() == 2 && is_weight(block_, rhs) && takes(rhs);
+    if (without && options_.table.every_bias && options_.accumulate) accumulate_missing_bias(size.n, type);
   }
 
   void bias(ValueId value, int64_t columns, int64_t rows, DataType type,
             const std::vector<ValueId>& incoming) {
     ValueId out = gradient_like(value);
-    emit("bias.gradient", Pass::WeightGradient,
-         make(Kind::Reduce, VectorSize{.rows = columns, .columns = rows}, type), incoming, {out});
+    if (options_.table.reductions)
+      emit("bias.gradient", Pass::WeightGradient,
+           make(Kind::Reduce, VectorSize{.rows = columns, .columns = rows}, type), incoming, {out});
     give(value, out);
+  }
+
+  void accumulate_missing_bias(int64_t columns, DataType type) {
+    auto elements = static_cast<double>(columns);
+    ValueId earlier = fresh(elements, type), later = fresh(elements, type), sum = fresh(elements, type);
+    emit("gradient.accumulate", Pass::Accumulate,
+         make(Kind::Add, VectorSize{.rows = 1, .columns = columns, .inputs = 2}, type), {later, earlier},
+         {sum});
   }
 
   void weights(const Step& step, const Rule& rule, const std::vector<ValueId>& incoming) {
@@ -400,6 +435,18 @@ class Reverse {
         inputs.push_back(table);
         break;
       }
+      case WeightFlow::Passes: {
+        VectorSize size = vector_size(shape);
+        VectorSize table{.rows = size.broadcast, .columns = size.columns, .inputs = 0};
+        ValueId zeros = fresh(block_.values[trained[0]].elements, shape.type);
+        emit(step.name, Pass::WeightGradient, make(Kind::Fill, table, shape.type), {}, {zeros});
+        inputs.push_back(zeros);
+        shape = make(Kind::Fill, table, shape.type);
+        break;
+      }
+      case WeightFlow::Accumulated:
+        for (ValueId weight : trained) give(weight, gradient_like(weight));
+        return;
       case WeightFlow::None:
         break;
     }

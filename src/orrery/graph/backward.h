@@ -1,5 +1,5 @@
-// Gradients of a block: one table of rules over operator kinds, and reverse accumulation as an autograd
-// engine does it.
+// Gradients of a block: a table of rules over operator kinds (backward_rules.h), and reverse accumulation as
+// an autograd engine does it.
 //
 // A value takes a gradient when a trainable weight, or an input that takes one, lies behind it; nothing else
 // is computed. Backward operators carry Pass::InputGradient or WeightGradient and mirror their forward
@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "orrery/graph/backward_rules.h"
 #include "orrery/graph/block.h"
 #include "orrery/graph/workload.h"
 
@@ -23,6 +24,7 @@ struct BackwardOptions {
   bool recompute_all = false, recompute_core = false;
   bool accumulate = false;  // add to gradients of earlier micro-batches
   int data_parallel = 1;    // gradients are reduced over this many replicas
+  BackwardTable table = backward_table({});
 };
 
 // Fills block.backward, output_gradients, input_gradients, running, weight_gradients.

@@ -1,5 +1,6 @@
 #include "orrery/graph/backward_rules.h"
 
+#include <algorithm>
 #include <iterator>
 
 namespace orrery::graph {
@@ -7,10 +8,12 @@ namespace {
 
 using Kind = OperatorKind;
 
-constexpr std::array<Kind, 3> only(Kind kind) {
-  return {kind, Kind::View, Kind::View};
+using Operators = std::array<BackwardOperator, 3>;
+
+constexpr Operators only(Kind kind) {
+  return {{{kind}}};
 }
-constexpr std::array<Kind, 3> kNothing = {Kind::View, Kind::View, Kind::View};
+constexpr Operators kNothing = {};
 
 constexpr BackwardRule kRules[] = {
     {Kind::Gemm, Flow::Products, kNothing, Saved::Inputs, WeightFlow::Product},
@@ -21,7 +24,11 @@ constexpr BackwardRule kRules[] = {
     {Kind::Subtract, Flow::Through, kNothing, Saved::Nothing, WeightFlow::None},
     {Kind::Multiply, Flow::Each, only(Kind::Multiply), Saved::Inputs, WeightFlow::None},
     {Kind::Divide, Flow::Each, only(Kind::Divide), Saved::Inputs, WeightFlow::None},
-    {Kind::Power, Flow::Each, {Kind::Power, Kind::Multiply, Kind::Multiply}, Saved::Inputs, WeightFlow::None},
+    {Kind::Power,
+     Flow::Each,
+     {{{Kind::Power}, {Kind::Multiply}, {Kind::Multiply}}},
+     Saved::Inputs,
+     WeightFlow::None},
     {Kind::Sqrt, Flow::Each, only(Kind::Sqrt), Saved::Output, WeightFlow::None},
     {Kind::Tanh, Flow::Each, only(Kind::Tanh), Saved::Output, WeightFlow::None},
     {Kind::Sigmoid, Flow::Each, only(Kind::Sigmoid), Saved::Output, WeightFlow::None},
@@ -61,6 +68,40 @@ constexpr BackwardRule kRules[] = {
 };
 static_assert(std::size(kRules) == kOperatorKinds);
 
+constexpr BackwardOperator kPass = {Kind::Fill, 0};
+constexpr Operators kTwoPasses = {{kPass, kPass}};
+constexpr Operators same(Kind kind, int8_t inputs) {
+  return {{{kind, inputs}}};
+}
+
+// The rows of PerOperator that differ.
+constexpr BackwardRule kPerOperator[] = {
+    {Kind::Gemm, Flow::Products, kNothing, Saved::Inputs, WeightFlow::Product},
+    {Kind::Add, Flow::Each, {{kPass}}, Saved::Nothing, WeightFlow::None},
+    {Kind::Subtract, Flow::Each, {{kPass}}, Saved::Nothing, WeightFlow::None},
+    {Kind::Power,
+     Flow::Each,
+     {{{Kind::Power, 1}, {Kind::Multiply, 2}, {Kind::Multiply, 1}}},
+     Saved::Inputs,
+     WeightFlow::None},
+    {Kind::Sqrt, Flow::Each, same(Kind::Copy, 1), Saved::Nothing, WeightFlow::None},
+    {Kind::Tanh, Flow::Each, {{{Kind::Multiply, 1}, {Kind::Add, 1}}}, Saved::Nothing, WeightFlow::None},
+    {Kind::Relu, Flow::Each, same(Kind::Relu, 1), Saved::Nothing, WeightFlow::None},
+    {Kind::Gelu, Flow::Each, same(Kind::Gelu, 1), Saved::Nothing, WeightFlow::None},
+    {Kind::Dropout, Flow::First, kTwoPasses, Saved::Nothing, WeightFlow::None},
+    {Kind::Mask, Flow::First, kTwoPasses, Saved::Nothing, WeightFlow::None},
+    {Kind::Copy, Flow::First, kTwoPasses, Saved::Nothing, WeightFlow::None},
+    {Kind::Mean, Flow::First, kTwoPasses, Saved::Nothing, WeightFlow::None},
+    {Kind::Softmax,
+     Flow::First,
+     {{{Kind::Multiply, 2}, {Kind::Softmax, 1}}},
+     Saved::Output,
+     WeightFlow::None},
+    {Kind::Embedding, Flow::None, kNothing, Saved::Nothing, WeightFlow::Passes},
+};
+constexpr BackwardRule kNormIsProduct = {
+    Kind::LayerNorm, Flow::First, {{{Kind::Multiply, 2}}}, Saved::Inputs, WeightFlow::Accumulated};
+
 constexpr bool table_is_in_order() {
   for (size_t i = 0; i < kOperatorKinds; ++i) {
     if (kRules[i].kind != static_cast<Kind>(i)) return false;
@@ -71,8 +112,19 @@ static_assert(table_is_in_order());
 
 }  // namespace
 
-const BackwardRule& backward_rule(OperatorKind kind) {
-  return kRules[static_cast<size_t>(kind)];
+BackwardTable backward_table(const EagerOptions& options, int64_t heads) {
+  BackwardTable table{};
+  std::ranges::copy(kRules, table.rules.begin());
+  table.needless = options.needless_gradients;
+  table.every_bias = options.bias_everywhere;
+  if (options.repeated_score_shapes) table.softmax_columns = heads;
+  auto replace = [&](const BackwardRule& rule) { table.rules[static_cast<size_t>(rule.kind)] = rule; };
+  if (options.gradients == GradientRules::PerOperator) {
+    std::ranges::for_each(kPerOperator, replace);
+    table.sums = table.reductions = false;
+  }
+  if (options.norm_gradient_is_product) replace(kNormIsProduct);
+  return table;
 }
 
 }  // namespace orrery::graph

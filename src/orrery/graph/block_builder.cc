@@ -109,6 +109,11 @@ ValueId BlockBuilder::add(std::string_view name, ValueId a, ValueId b) {
   return vector(name, OperatorKind::Add, {.rows = rows, .columns = columns, .inputs = 2}, {a, b});
 }
 
+ValueId BlockBuilder::dropout(std::string_view name, ValueId x, int64_t rows, int64_t columns) {
+  if (!setting_.train() || !setting_.work.eager.dropout) return x;
+  return vector(name, OperatorKind::Dropout, {.rows = rows, .columns = columns}, {x});
+}
+
 ValueId BlockBuilder::enter_group(ValueId x) {
   if (setting_.share.tensor == 1) return x;
   ValueId out = block_.add_value(block_.values[x].elements, block_.values[x].type);

@@ -75,6 +75,8 @@ class BlockBuilder {
   ValueId narrowed(ValueId x, int64_t rows, int64_t columns, DataType type);
   ValueId normalize(std::string_view name, ValueId x, int64_t rows, int64_t columns);
   ValueId add(std::string_view name, ValueId a, ValueId b);
+  // x itself where dropout does not run.
+  ValueId dropout(std::string_view name, ValueId x, int64_t rows, int64_t columns);
   // Marks where replicated activations enter divided products: free forwards, an all-reduce of the gradient
   // backwards.
   ValueId enter_group(ValueId x);

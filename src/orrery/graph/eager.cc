@@ -10,11 +10,34 @@ namespace {
 using Kind = OperatorKind;
 
 constexpr EagerDialect kDialects[] = {
-    {"gpt2", true, ScoreScale::Divide, ScoreMask::Where, true, false},
+    {.family = "gpt2",
+     .fused_qkv = true,
+     .scale = ScoreScale::DivideByTensor,
+     .mask = ScoreMask::Where,
+     .decomposed_gelu = true,
+     .wide_softmax = false,
+     .head_copies = HeadCopies::ByMatmul,
+     .embedding_dropout = true},
     {"gpt_neo", false, ScoreScale::None, ScoreMask::Where, true, false},
     {"gpt_neox", true, ScoreScale::Multiply, ScoreMask::Add, false, false},
-    {"opt", false, ScoreScale::MultiplyQuery, ScoreMask::Add, false, false},
-    {"bert", false, ScoreScale::Divide, ScoreMask::Add, false, false},
+    {.family = "opt",
+     .fused_qkv = false,
+     .scale = ScoreScale::MultiplyQuery,
+     .mask = ScoreMask::Add,
+     .decomposed_gelu = false,
+     .wide_softmax = false,
+     .head_copies = HeadCopies::Written,
+     .contiguous_logits = true,
+     .counted_positions = true},
+    {.family = "bert",
+     .fused_qkv = false,
+     .scale = ScoreScale::Divide,
+     .mask = ScoreMask::AddKeys,
+     .decomposed_gelu = false,
+     .wide_softmax = false,
+     .head_copies = HeadCopies::ByMatmul,
+     .embedding_dropout = true,
+     .key_mask = true},
     {"t5", false, ScoreScale::None, ScoreMask::Add, true, false},
     {"switch_transformers", false, ScoreScale::None, ScoreMask::Add, true, false},
     {"vit", false, ScoreScale::Multiply, ScoreMask::None, false, false},
@@ -99,7 +122,8 @@ const Expansion* expansion_of(const OperatorShape& shape, const EagerDialect& di
   return nullptr;
 }
 
-void expand(Block& block, const Step& step, const Expansion& expansion, std::vector<Step>& out) {
+void expand(Block& block, const Step& step, const Expansion& expansion, bool one_operand,
+            std::vector<Step>& out) {
   VectorSize whole = vector_size(step.shape());
   std::vector<ValueId> results;
   auto operand = [&](int8_t reference) {
@@ -110,12 +134,13 @@ void expand(Block& block, const Step& step, const Expansion& expansion, std::vec
     VectorSize size{.rows = whole.rows, .columns = primitive.half ? whole.columns / 2 : whole.columns};
     auto full = static_cast<double>(size.rows * size.columns);
     bool reduces = primitive.kind == Kind::Mean;
+    bool last = &primitive == &expansion.operators.back();
     Step next;
     next.name = step.name;
     next.core = step.core;
     next.inputs = {operand(primitive.a)};
     if (primitive.narrow && !reduces) size.columns = 1;
-    if (primitive.b != kScalar) {
+    if (primitive.b != kScalar && !(last && one_operand && step.shape().kind == Kind::Gelu)) {
       ValueId second = operand(primitive.b);
       next.inputs.push_back(second);
       if (block.values[second].elements < full) {
@@ -126,7 +151,6 @@ void expand(Block& block, const Step& step, const Expansion& expansion, std::vec
     } else if (step.shape().kind == Kind::Rope && primitive.kind == Kind::Multiply) {
       size.broadcast = whole.broadcast;
     }
-    bool last = &primitive == &expansion.operators.back();
     ValueId result =
         last ? step.outputs[0]
              : block.add_value(primitive.narrow ? static_cast<double>(size.rows) : full, step.shape().type);
@@ -145,7 +169,7 @@ const EagerDialect& eager_dialect(std::string_view family) {
   return *row;
 }
 
-void expand_eager(Block& block, const EagerDialect& dialect, Activation activation) {
+void expand_eager(Block& block, const EagerDialect& dialect, Activation activation, bool one_operand) {
   std::vector<Step> expanded;
   expanded.reserve(block.forward.size() * 2);
   for (Step& step : block.forward) {
@@ -153,7 +177,7 @@ void expand_eager(Block& block, const EagerDialect& dialect, Activation activati
     if (expansion == nullptr) {
       expanded.push_back(std::move(step));
     } else {
-      expand(block, step, *expansion, expanded);
+      expand(block, step, *expansion, one_operand, expanded);
     }
   }
   block.forward = std::move(expanded);

@@ -20,11 +20,38 @@ ValueId look_up(BlockBuilder& b, std::string_view name, ValueId table, int64_t r
   return out;
 }
 
+// Positions and segments: tables beside that of tokens.
+ValueId look_up_beside(BlockBuilder& b, std::string_view name, int64_t rows, int64_t table_rows,
+                       int64_t columns) {
+  const Setting& s = b.setting();
+  ValueId table = b.weight(count(table_rows, columns));
+  if (!s.work.eager.free_positions) return look_up(b, name, table, rows, table_rows, columns);
+  b.block().values[table].trainable = false;
+  ValueId out = b.activation(count(rows, columns));
+  b.step(name, OperatorShape{}, {table}, {out});
+  return out;
+}
+
+// What prepares position ids and masks.
+void keep_books(BlockBuilder& b) {
+  const Setting& s = b.setting();
+  if (!s.work.eager.bookkeeping) return;
+  ValueId ids = b.block().add_value(static_cast<double>(s.rows()), s.type, TensorKind::Input);
+  VectorSize each{.rows = s.batch, .columns = s.query},
+      both{.rows = s.batch, .columns = s.query, .inputs = 2};
+  if (s.dialect.key_mask) b.vector("embedding.key_mask", OperatorKind::Multiply, each, {ids});
+  if (s.dialect.counted_positions) {
+    b.vector("embedding.causal_mask", OperatorKind::Add, {.rows = 1, .columns = s.query}, {ids});
+    ValueId sums = b.vector("embedding.position_count", OperatorKind::Copy, each, {ids});
+    ValueId masked = b.vector("embedding.position_mask", OperatorKind::Multiply, both, {sums, ids});
+    b.vector("embedding.position_offset", OperatorKind::Add, each, {masked});
+  }
+}
+
 ValueId add_positions(BlockBuilder& b, ValueId x, int64_t positions) {
   const Setting& s = b.setting();
   int64_t hidden = s.tower.hidden;
-  ValueId rows =
-      look_up(b, "embedding.position", b.weight(count(positions, hidden)), s.query, positions, hidden);
+  ValueId rows = look_up_beside(b, "embedding.position", s.query, positions, hidden);
   return b.vector("embedding.add_position", OperatorKind::Add,
                   {.rows = s.rows(), .columns = hidden, .broadcast = s.query * hidden}, {x, rows});
 }
@@ -81,6 +108,9 @@ void vocabulary(BlockBuilder& b, ValueId x, ValueId table) {
   if (s.model.head_bias) inputs.push_back(b.weight(static_cast<double>(local)));
   b.step("head", make(GemmSize{.m = rows, .n = local, .k = width}, s.type, s.type), std::move(inputs),
          {logits});
+  if (s.dialect.contiguous_logits && s.work.eager.copies_as_written) {
+    logits = b.vector("head.contiguous", OperatorKind::Copy, {.rows = rows, .columns = local}, {logits});
+  }
   if (s.train() && s.work.loss) {
     cross_entropy(b, logits, rows, local, true);
     return;
@@ -117,6 +147,7 @@ void classifier(BlockBuilder& b, ValueId x, int64_t rows) {
 
 Block token_embedding(const Setting& s, bool offers_table, bool takes_table) {
   BlockBuilder b(s);
+  keep_books(b);
   const Tower& t = s.tower;
   int64_t local = vocabulary_share(s.model.vocabulary, s.share.tensor);
   int64_t width = t.embedding_width > 0 ? t.embedding_width : t.hidden;
@@ -125,12 +156,12 @@ Block token_embedding(const Setting& s, bool offers_table, bool takes_table) {
       b.all_reduce("tensor_parallel.all_reduce", look_up(b, "embedding", table, s.rows(), local, width));
   if (t.embedding_width > 0) x = b.product("embedding.project_in", x, {.n = t.hidden, .k = width});
   if (s.model.token_types > 0) {
-    ValueId segments = b.weight(count(s.model.token_types, t.hidden));
     x = b.add("embedding.add_segment", x,
-              look_up(b, "embedding.segment", segments, s.rows(), s.model.token_types, t.hidden));
+              look_up_beside(b, "embedding.segment", s.rows(), s.model.token_types, t.hidden));
   }
   if (t.positions == PositionEncoding::Learned) x = add_positions(b, x, t.position_rows);
   if (t.embedding_norm) x = b.normalize("embedding.norm", x, s.rows(), t.hidden);
+  if (s.dialect.embedding_dropout) x = b.dropout("embedding.dropout", x, s.rows(), t.hidden);
   if (t.positions == PositionEncoding::RelativeBias && t.relative_buckets > 0) {
     // One table a tower: a bias for each pair of positions and head, made at its first layer.
     int64_t pairs = s.query * (s.cached + s.query);
@@ -209,8 +240,9 @@ Block head(const Setting& s, bool tied) {
   if (s.model.pooler) {
     first = b.product("head.pooler", select(b, x, s.batch),
                       {.n = t.hidden, .k = t.hidden, .bias = true, .rows = s.batch});
-    first = b.vector("head.pooler_activation", OperatorKind::Tanh, {.rows = s.batch, .columns = t.hidden},
-                     {first});
+    first =
+        b.vector("head.pooler_activation", s.work.eager.pooler_relu ? OperatorKind::Relu : OperatorKind::Tanh,
+                 {.rows = s.batch, .columns = t.hidden}, {first});
   }
   if (s.model.head) vocabulary(b, x, table);
   if (s.model.classes > 0) {

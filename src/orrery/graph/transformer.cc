@@ -41,23 +41,27 @@ Block layer(const Setting& s) {
   };
   auto widened = [&](ValueId v) { return s.sparse ? mixture_of_experts(b, v) : feed_forward(b, v); };
 
+  auto dropped = [&](std::string_view name, ValueId v) { return b.dropout(name, v, s.rows(), t.hidden); };
   auto sandwiched = [&](std::string_view name, ValueId v) {
     return t.sandwich_norm ? b.normalize(name, v, s.rows(), t.hidden) : v;
   };
 
   ValueId first = normalized("attention.norm", x);
   ValueId attended = t.latent ? latent_attention(b, first) : self_attention(b, first);
-  attended = sandwiched("attention.post_norm", attended);
+  attended = dropped("attention.output_dropout", sandwiched("attention.post_norm", attended));
   ValueId delta;
   if (t.parallel_residual) {
-    delta = widened(t.shared_norm ? first : normalized("feed_forward.norm", x));
+    delta =
+        dropped("feed_forward.dropout", widened(t.shared_norm ? first : normalized("feed_forward.norm", x)));
     x = b.add("residual.attention", x, attended);
   } else {
     x = closed("attention.norm", x, attended);
     if (crosses)
       x = closed("cross_attention.norm", x,
-                 cross_attention(b, normalized("cross_attention.norm", x), encoded));
+                 dropped("cross_attention.output_dropout",
+                         cross_attention(b, normalized("cross_attention.norm", x), encoded)));
     delta = sandwiched("feed_forward.post_norm", widened(normalized("feed_forward.norm", x)));
+    delta = dropped("feed_forward.dropout", delta);
   }
   if (s.work.fuse && !t.post_norm) {
     b.block().outputs = {x, delta};
@@ -129,7 +133,8 @@ class TransformerBuilder {
     s.cross = tokens.cross;
     bool clip_text = tower.projection > 0 && tower.role != TowerRole::Vision;
     s.causal = tower.role == TowerRole::Decoder || clip_text;
-    s.cache = tower.role == TowerRole::Decoder && work_.mode != Mode::Train;
+    s.cache = tower.role == TowerRole::Decoder &&
+              (work_.mode == Mode::Decode || (work_.mode == Mode::Prefill && work_.keep_cache));
     s.type = model_.type;
     return s;
   }
@@ -235,7 +240,8 @@ class TransformerBuilder {
   Template& emit_template(const Kind& kind, Block block) {
     if (work_.fuse || eager_dialect(model_.family).fused_qkv) merge_products(block);
     if (!work_.fuse && kind.tower != nullptr)
-      expand_eager(block, eager_dialect(model_.family), kind.tower->activation);
+      expand_eager(block, eager_dialect(model_.family), kind.tower->activation,
+                   work_.eager.repeated_score_shapes && work_.parallel.tensor > 1);
     if (work_.mode == Mode::Train) {
       BackwardOptions options;
       options.input_needs = kind.input_needs;
@@ -248,6 +254,9 @@ class TransformerBuilder {
           work_.recompute == Recompute::Selective && work_.attention == AttentionKernel::Eager;
       options.accumulate = work_.accumulate_gradients;
       options.data_parallel = work_.parallel.data;
+      options.table = backward_table(work_.eager, kind.tower != nullptr && work_.parallel.tensor > 1
+                                                      ? share_of(model_, *kind.tower, work_.parallel).heads
+                                                      : 0);
       add_backward(block, options);
       add_optimizer(block, work_.optimizer, model_.type);
     }

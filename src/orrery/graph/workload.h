@@ -20,6 +20,45 @@ enum class Optimizer : uint8_t { None, Sgd, Momentum, Adam, MixedAdam };
 // 2205.05198); nothing with flash attention, which keeps no scores.
 enum class Recompute : uint8_t { None, Selective, Full };
 
+// Which table gives the gradients (backward_rules.h).
+enum class GradientRules : uint8_t {
+  Derived,      // what differentiation asks for: sums over several users, reductions of what was broadcast
+  PerOperator,  // a fixed list for each forward operator, whoever reads it (NeuSight, arXiv 2407.13853)
+};
+
+// How an eager graph (fuse off, eager attention) is written down. The defaults are what PyTorch launches; the
+// other values are how NeuSight's tracer counts, each alone, so that its effect can be shown: `traced()` has
+// all of them but those that are faults, `traced_with_faults()` all.
+struct EagerOptions {
+  bool dropout = false;            // training: dropout runs (its probability is above 0)
+  bool bookkeeping = false;        // position ids and key masks are prepared by small operators
+  bool free_positions = false;     // look-ups of positions and segments are not counted
+  bool copies_as_written = false;  // a call of contiguous() is a copy though strides already fit, one by
+                                   // reshape() or within matmul() is none though they do not
+  GradientRules gradients = GradientRules::Derived;
+  // Faults.
+  bool needless_gradients = false;  // gradients also of scalars, masks and position ids, which take none
+  bool norm_gradient_is_product = false;  // the gradient of a norm costs one multiplication
+  bool bias_everywhere = false;           // every weight has a bias whose gradient is accumulated
+  bool pooler_relu = false;               // the pooler's tanh counts as relu
+  bool repeated_score_shapes = false;     // tensor parallel: the second product of attention has the sizes of
+                                       // the first, the gradient of softmax is as wide as the heads are many,
+                                       // and the last product of a decomposed GELU reads one tensor
+};
+constexpr EagerOptions traced() {
+  return {.dropout = true,
+          .bookkeeping = true,
+          .free_positions = true,
+          .copies_as_written = true,
+          .gradients = GradientRules::PerOperator};
+}
+constexpr EagerOptions traced_with_faults() {
+  EagerOptions options = traced();
+  options.needless_gradients = options.norm_gradient_is_product = options.bias_everywhere = true;
+  options.pooler_relu = options.repeated_score_shapes = true;
+  return options;
+}
+
 struct Workload {
   Mode mode = Mode::Prefill;
   int64_t batch = 1, sequence = 1;  // of one data-parallel replica
@@ -35,6 +74,8 @@ struct Workload {
   int frozen_layers = 0;  // the first layers take no gradient
   bool loss = true;
   bool accumulate_gradients = false;  // add to the gradients of earlier micro-batches
+  bool keep_cache = true;             // prefill: keys and values go to a cache; false: a plain forward pass
+  EagerOptions eager = {};
 };
 
 // The graph of one device's share. Throws InputError when sizes do not divide as the parallelism asks, when
