@@ -6,7 +6,8 @@
 // Two protocols of the library (NCCL), the faster of which is taken:
 //   low latency   t = start_low + hops · hop + wire / (share_low · bandwidth)      flags travel with the data
 //   bulk          t = start_bulk + hops · hop + wire / (share_bulk · bandwidth)
-// hops: 2 (n−1) for a ring, 2 log2 n for a tree, whichever is fewer times slower. Within a node an engine's
+// hops: 2 (n−1) for a ring, 2 · 2 log2 n (up and down two trees at once, which share the bytes) for a tree,
+// whichever are fewer; both move the same bytes. Within a node an engine's
 // own kernels read all peers' buffers at once, for messages up to 8 MB (vLLM's rule):
 //   one shot      t = direct_start + (n−1) S / (direct_share · bandwidth)      two shots: 2 (n−1)/n · S and
 //   one more barrier
@@ -31,7 +32,15 @@ struct LinkCalibration {
   double latency = 0;  // seconds, of every hop
 };
 
+// How a time is made of bytes.
+enum class CollectiveRule : uint8_t {
+  Fitted,       // the two protocols above
+  ShareOfLink,  // NeuSight's (arXiv 2407.13853): `volume` times the bytes over `share` of the link, at which
+                // its GB/s count as GiB/s; no start, no hops, whatever the number of ranks
+};
+
 struct CollectiveConstants {
+  CollectiveRule rule = CollectiveRule::Fitted;
   double start_low = 12e-6, start_bulk = 40e-6;  // seconds
   double hop = 1.5e-6;
   double share_low = .25, share_bulk = .72;  // of the link's nominal bandwidth
@@ -52,7 +61,9 @@ class CollectiveModel {
  public:
   CollectiveModel() = default;
   explicit CollectiveModel(const CollectiveConstants& constants) : constants_(constants) {}
-  static CollectiveModel shipped();  // data/weights/collectives.json
+  static CollectiveModel shipped();        // data/weights/collectives.json
+  static CollectiveModel ideal();          // nominal bandwidth, no starts: a bound
+  static CollectiveModel share_of_link();  // CollectiveRule::ShareOfLink
   static CollectiveModel from_json(std::string text, const std::string& file);  // throws InputError
   std::string to_json() const;
 

@@ -42,6 +42,10 @@ struct Cluster {
   }
 };
 
+// The links among `ranks` ranks that stand `stride` apart, from rank 0 on: of a data-parallel group whose
+// members lie behind each other's tensor-parallel groups. Levels that join none of them are left out.
+Cluster group_of(const Cluster& cluster, int ranks, int stride);
+
 // `gpus` devices of one kind in one node, joined by the device's own link, or PCIe where it has none.
 Cluster flat_cluster(const Device& device, int gpus);
 

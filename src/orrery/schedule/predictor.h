@@ -48,6 +48,9 @@ class Predictor {
   const cost::OperatorModel& kernel_model(const hardware::Device&, cost::Measured) const;
   EngineTerms engine(Driver, graph::Mode) const;
 
+  // How much the errors of different laws have in common (forecast.h).
+  double across_laws() const { return across_laws_; }
+
   // One price per kernel of the graph.
   std::vector<cost::OperatorCost> price(const graph::Graph&, const hardware::Device&) const;
   // Time only: for sweeps.

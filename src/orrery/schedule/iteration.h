@@ -1,0 +1,90 @@
+// One iteration of a model over data × tensor × pipeline parallel devices: when every stage computes, what
+// the links carry meanwhile, and what of it nothing hides.
+//
+// A replica is a pipeline of stages (pipeline.h), each a run of whole layers on one tensor-parallel group:
+// the embeddings lie with the first, the head with the last, layers are divided as evenly as they go, earlier
+// stages taking the rest. Stages are priced from the operator graph of one micro-batch on one device,
+// launches, waiting and derating of the plain forecast included in proportion; one device's iteration is that
+// forecast exactly. Tensor-parallel collectives stand where the graph has them, on the same stream.
+//
+// Data parallel (Li et al. 2020, PyTorch Distributed, arXiv 2006.15704): during the backward pass of a
+// replica's last micro-batch the gradients of a block (embedding, layer, head) are reduced as soon as they
+// are whole, one block after another on the link, beside the computation: end = max(end, ready) + t. The
+// iteration ends when both are done, then the optimizer runs. With `bucket_copies` gradients are copied into
+// the buckets that travel, and back when all have arrived, as DistributedDataParallel does unless told to
+// keep views.
+//
+// Ranks: tensor-parallel neighbours lie closest, then replicas, then stages (Narayanan et al. 2021, arXiv
+// 2104.04473).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "orrery/base/interval.h"
+#include "orrery/base/timeline.h"
+#include "orrery/cost/collective_model.h"
+#include "orrery/graph/workload.h"
+#include "orrery/hardware/cluster.h"
+#include "orrery/schedule/pipeline.h"
+#include "orrery/schedule/predictor.h"
+
+namespace orrery::schedule {
+
+struct IterationOptions {
+  int micro_batches = 1;  // of each replica
+  PipelineSchedule schedule = PipelineSchedule::OneForwardOneBackward;
+  bool blocking_sends = false;
+  bool overlap_gradients = true;
+  bool bucket_copies = true;
+  bool timeline = false;
+};
+
+struct StageForecast {
+  int first_layer = 0, layers = 0;
+  Seconds forward, backward;     // of one micro-batch
+  Seconds busy;                  // computing, in the whole iteration, without the optimizer
+  Seconds computed, reduced;     // when its last task ends, and its last gradient has arrived
+  Seconds reduction, optimizer;  // of the link for gradients; of the update
+  int kept = 1;                  // micro-batches whose activations are kept at once, at most
+};
+
+struct IterationForecast {
+  Interval<Seconds> time;
+  graph::Parallelism parallel;
+  int micro_batches = 1;
+  int64_t micro_batch = 1;  // sequences
+  PipelineSchedule schedule = PipelineSchedule::OneForwardOneBackward;
+  std::string link;  // "8 x NVLink4, 4 x InfiniBand NDR"
+  std::vector<StageForecast> stages;
+  double bubble_share = 0;  // idle time of the stages within the pipeline, over stages × its time
+  // Of the busiest stage; exposed: what the iteration would be shorter by with free links of that kind.
+  struct Communication {
+    Seconds total, exposed;
+    Bytes bytes;  // of one device's tensors
+  };
+  Communication tensor, pipeline, data;
+  Seconds optimizer, engine;
+  Flops flops;        // of all devices
+  Timeline timeline;  // a lane a stage, and one for its gradients
+};
+
+// `work`: the batch of the whole iteration, over all replicas and micro-batches; its parallelism names the
+// widths. The cluster's first ranks are taken, all of one kind. Throws InputError for widths that do not
+// divide the batch or the layers, for more devices than the cluster has, for pipelines of two towers or of
+// decoding.
+IterationForecast forecast_iteration(const graph::ModelConfig& model, const graph::Workload& work,
+                                     const IterationOptions& options, const hardware::Cluster& cluster,
+                                     const Predictor& predictor, Driver driver = Driver::Framework);
+// The same with collectives of one's own (reproductions, calibrated links).
+IterationForecast forecast_iteration(const graph::ModelConfig& model, const graph::Workload& work,
+                                     const IterationOptions& options, const hardware::Cluster& cluster,
+                                     const Predictor& predictor, Driver driver,
+                                     const cost::CollectiveModel& collectives);
+
+// The graph of one micro-batch on one device, as forecast_iteration builds it.
+graph::Workload micro_batch_of(const graph::Workload& work, const IterationOptions& options);
+// First layer of each of `stages` stages, and the number of layers behind the last.
+std::vector<int> divide_layers(int layers, int stages);
+
+}  // namespace orrery::schedule
