@@ -86,6 +86,27 @@ class Commands(unittest.TestCase):
         self.refused(*model, "--tensor-parallel", "0", says="--tensor-parallel")
         self.refused(*model, "--tensor-parallel", "7", says="7")
 
+    def test_iterations_over_many_devices_show_stages_links_and_a_timeline(self):
+        spread = ("predict", "latency", "gpt2-large", "--mode", "train", "--data-parallel", "2", "--pipeline-parallel", "4",
+                  "--micro-batches", "4", "--batch", "16", "--sequence", "1024", "--device", "h100-sxm5-80gb")
+        text = self.run_in(*spread).stdout
+        for word in ("Stages, 4 micro-batches of 2, 1f1b", "bubble", "between stages", "gradients", "8 x H100"):
+            self.assertIn(word, text)
+        answer = json.loads(self.run_in(*spread, "--json", "--pipeline-schedule", "gpipe").stdout)["devices"][0]["iteration"]
+        self.assertEqual((answer["devices"], answer["pipeline_schedule"], len(answer["stages"])), (8, "gpipe", 4))
+        self.assertEqual(answer["stages"][0]["kept_micro_batches"], 4)
+        self.assertEqual(self.run_in(*spread, "--output", "spread").returncode, 0)
+        with open(os.path.join(self.folder, "spread", "timeline.json"), encoding="utf-8") as file:
+            names = {event["name"] for event in json.load(file)["traceEvents"]}
+        self.assertTrue({"forward 0", "backward 3", "gradient all-reduce", "optimizer"} <= names)
+        model = ("predict", "latency", "gpt2-large", "--device", "l40s")
+        self.refused(*model, "--data-parallel", "2", says="--mode train")
+        self.refused(*model, "--mode", "train", "--data-parallel", "4", "--batch", "6", says="multiple of 4")
+        self.refused(*model, "--mode", "train", "--pipeline-parallel", "37", says="36 at most")
+        self.refused(*model, "--mode", "train", "--pipeline-schedule", "chimera", says="1f1b")
+        self.refused("predict", "latency", "gpt2-large", "--mode", "train", "--cluster", "dgx-h100", "--data-parallel", "9",
+                     says="dgx-h100 has 8")
+
     # --- files
 
     def test_a_bad_row_is_named_by_file_line_and_column(self):

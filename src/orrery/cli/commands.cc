@@ -11,7 +11,10 @@ namespace {
 constexpr Command kCommands[] = {
     {"predict", "latency", "how fast a model runs on GPUs, measured or not, and whether it fits",
      "orrery predict latency llama-3.1-8b --device h200-sxm,l40s,rtx-4090 --prompt 2048 --output-tokens 256\n"
-     "orrery predict latency llama-3.1-8b --device h100-sxm --mode train --batch 8 --sequence 4096 --json",
+     "orrery predict latency llama-3.1-8b --device h100-sxm --mode train --batch 8 --sequence 4096 --json\n"
+     "orrery predict latency llama-3.1-8b --cluster dgx-h100 --mode train --tensor-parallel 2 "
+     "--pipeline-parallel 4 "
+     "--micro-batches 16 --batch 16 --sequence 4096",
      declare_predict_latency},
     {"predict", "memory", "what fills a device's memory, by component, and what fits",
      "orrery predict memory llama-3.1-70b --mode train --tensor-parallel 8", declare_predict_memory},

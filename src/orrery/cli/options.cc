@@ -9,6 +9,7 @@
 #include "orrery/graph/readers/onnx.h"
 #include "orrery/graph/readers/operator_csv.h"
 #include "orrery/hardware/catalogue.h"
+#include "orrery/hardware/cluster_reader.h"
 
 namespace orrery::cli {
 namespace {
@@ -133,6 +134,27 @@ void add_model_and_devices(CLI::App& app, ModelOnDevices& o, bool model_required
   app.add_option("--dim", o.dims, "ONNX: the value of a symbolic dimension, such as batch=8");
 }
 
+void add_distribution(CLI::App& app, ModelOnDevices& o) {
+  constexpr int kMost = 1 << 16;
+  app.add_option("--data-parallel", o.data_parallel, "Training: replicas that share the batch")
+      ->check(CLI::Range(1, kMost))
+      ->capture_default_str();
+  app.add_option("--pipeline-parallel", o.pipeline_parallel,
+                 "Training, prefill: stages that share the layers")
+      ->check(CLI::Range(1, kMost))
+      ->capture_default_str();
+  app.add_option("--micro-batches", o.micro_batches, "Training, prefill: parts of each replica's batch")
+      ->check(CLI::Range(1, kMost))
+      ->capture_default_str();
+  app.add_option("--pipeline-schedule", o.pipeline_schedule, "1f1b or gpipe")
+      ->check(CLI::IsMember({"1f1b", "gpipe"}))
+      ->capture_default_str();
+  app.add_option(
+      "--cluster", o.cluster,
+      "Training, prefill: a known cluster or its file, in place of --device: its devices and links "
+      "[one node of the device]");
+}
+
 std::vector<hardware::Device> find_devices(const std::string& list) {
   std::vector<hardware::Device> devices;
   for (const std::string& name : split(list.empty() ? kDefaultDevices : list, ',')) {
@@ -211,6 +233,15 @@ schedule::LatencyRequest to_request(const ModelOnDevices& o) {
   request.sequence = o.sequence;
   request.parallel.tensor = o.tensor_parallel;
   request.parallel.expert = o.expert_parallel;
+  request.parallel.data = o.data_parallel;
+  request.parallel.pipeline = o.pipeline_parallel;
+  request.parallel.microbatch = o.micro_batches;
+  request.pipeline_schedule = *schedule::parse_pipeline_schedule(o.pipeline_schedule);
+  if (!o.cluster.empty()) {
+    if (!o.devices.empty()) throw InputError("--cluster names the devices already; leave --device out");
+    request.cluster = hardware::find_cluster(o.cluster);
+    request.devices = {request.cluster->device(0)};
+  }
   request.attention = pick(kAttention, o.attention);
   request.recompute = pick(kRecompute, o.recompute);
   request.optimizer = pick(kOptimizers, o.optimizer);

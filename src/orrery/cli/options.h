@@ -25,10 +25,15 @@ struct ModelOnDevices {
   std::vector<std::string> dims;  // ONNX: batch=8
   int64_t prompt = 2048, output_tokens = 256, batch = 0, max_batch = 256, sequence = 0;
   int tensor_parallel = 1, expert_parallel = 1, frozen_layers = 0;
+  int data_parallel = 1, pipeline_parallel = 1, micro_batches = 1;
+  std::string pipeline_schedule = "1f1b", cluster;
   bool no_fuse = false;
   double memory_utilization = 0.9, dollars_per_hour = 0;
 };
 void add_model_and_devices(CLI::App& app, ModelOnDevices& options, bool model_required);
+
+// Iterations over replicas, stages and micro-batches.
+void add_distribution(CLI::App& app, ModelOnDevices& options);
 
 // Resolves names and files. Throws InputError for what is not known or makes no sense.
 std::vector<hardware::Device> find_devices(const std::string& names);

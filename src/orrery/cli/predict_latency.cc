@@ -79,6 +79,7 @@ int predict_model(const Options& options, const Common& common) {
 Action declare_predict_latency(CLI::App& app, Common& common) {
   auto options = std::make_shared<Options>();
   add_model_and_devices(app, options->on, false);
+  add_distribution(app, options->on);
   app.add_option("--kernels", options->kernels,
                  "Prices every row of a CSV of kernels; writes them again with latency_ms, low_ms, high_ms");
   app.add_option("--layout", options->layout,

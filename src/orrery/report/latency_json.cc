@@ -150,6 +150,40 @@ json curve(const std::vector<schedule::CurvePoint>& points, const char* x) {
   return out;
 }
 
+json links_of(const schedule::IterationForecast::Communication& links) {
+  return {{"bytes", real(links.bytes)}, {"total_s", real(links.total)}, {"exposed_s", real(links.exposed)}};
+}
+
+json iteration_of(const std::optional<schedule::IterationForecast>& forecast) {
+  if (!forecast) return nullptr;
+  const schedule::IterationForecast& it = *forecast;
+  json stages = json::array();
+  for (const schedule::StageForecast& stage : it.stages) {
+    stages.push_back({{"first_layer", stage.first_layer},
+                      {"layers", stage.layers},
+                      {"forward_s", real(stage.forward)},
+                      {"backward_s", real(stage.backward)},
+                      {"busy_s", real(stage.busy)},
+                      {"computed_s", real(stage.computed)},
+                      {"reduced_s", real(stage.reduced)},
+                      {"optimizer_s", real(stage.optimizer)},
+                      {"kept_micro_batches", stage.kept}});
+  }
+  return {{"time", interval(it.time, "_s")},
+          {"devices", it.devices()},
+          {"micro_batches", it.micro_batches},
+          {"micro_batch", it.micro_batch},
+          {"pipeline_schedule", std::string(name(it.schedule))},
+          {"link", it.link},
+          {"bubble_share", real(it.bubble_share)},
+          {"tensor_parallel", links_of(it.tensor)},
+          {"pipeline_parallel", links_of(it.pipeline)},
+          {"data_parallel", links_of(it.data)},
+          {"optimizer_s", real(it.optimizer)},
+          {"stages", stages},
+          {"timeline", timeline_of(it.timeline)}};
+}
+
 json answer_of(const LatencyReport& report, const DeviceAnswer& answer, size_t most_operators) {
   bool serves = report.serving && answer.memory.fits;
   json out = {
@@ -169,6 +203,7 @@ json answer_of(const LatencyReport& report, const DeviceAnswer& answer, size_t m
   out["prefill"] = phase_of(answer.prefill, most_operators);
   out["decode"] = phase_of(answer.decode, most_operators);
   out["train"] = phase_of(answer.train, most_operators);
+  out["iteration"] = iteration_of(answer.iteration);
   out["over_batch"] = curve(answer.over_batch, "batch");
   out["over_context"] = curve(answer.over_context, "context_tokens");
   out["notes"] = answer.notes;

@@ -227,6 +227,22 @@ schedule::LatencyReport sample_training_report() {
       answer.memory.longest_context = 8192;
       answer.memory.largest_batch = 2;
       answer.train = forecast(answer.device, graph::Mode::Train, 1, 4096, 0.15);
+      schedule::IterationForecast it;
+      it.time = answer.train->time;
+      it.parallel.pipeline = 2;
+      it.link = "2 x NVLink5";
+      for (int first : {0, 16}) {
+        schedule::StageForecast stage;
+        stage.first_layer = first;
+        stage.layers = 16;
+        stage.forward = Seconds(.1);
+        stage.backward = Seconds(.2);
+        it.stages.push_back(stage);
+      }
+      it.bubble_share = .5;
+      it.pipeline = {Seconds(1e-3), Seconds(1e-3), Bytes(3e7)};
+      it.timeline = {{"stage 0"}, {"forward"}, {{0, 0, 0, Seconds(0), Seconds(.1)}}};
+      answer.iteration = it;
       answer.dollars_per_million_tokens = 0.0297;
       answer.joules_per_token = band<double>(0.041, 0.3);
     }

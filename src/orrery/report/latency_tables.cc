@@ -1,5 +1,7 @@
 #include "orrery/report/latency_tables.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 
@@ -107,6 +109,45 @@ Table decision_table(const LatencyReport& report) {
     table.notes.push_back("± spans the " + show(confidence * kPercent, 0) + " % band of the forecast.");
   if (marked)
     table.notes.push_back("* kernels measured on this GPU are among those that the weights were fitted on.");
+  return table;
+}
+
+Table stage_table(const schedule::IterationForecast& it) {
+  Table table;
+  table.title = it.stages.size() > 1 ? fmt::format("Stages, {} micro-batches of {}, {}", it.micro_batches,
+                                                   it.micro_batch, name(it.schedule))
+                                     : "The device";
+  table.columns = {{"stage"},      {"layers"},    {"forward", "ms"}, {"backward", "ms"},
+                   {"busy", "ms"}, {"idle", "%"}, {"kept"}};
+  for (size_t s = 0; s < it.stages.size(); ++s) {
+    const schedule::StageForecast& stage = it.stages[s];
+    double busy = stage.busy.value(), last = 0;
+    for (const schedule::StageForecast& other : it.stages) last = std::max(last, other.computed.value());
+    table.rows.push_back({fmt::format("{}", s),
+                          fmt::format("{}-{}", stage.first_layer, stage.first_layer + stage.layers - 1),
+                          number(stage.forward.value() * kMilli), number(stage.backward.value() * kMilli),
+                          number(busy * kMilli), number(last > 0 ? kPercent * (1 - busy / last) : 0, 1),
+                          number(stage.kept, 0)});
+  }
+  if (it.stages.size() > 1) {
+    table.notes.push_back(fmt::format("The pipeline stands idle for {} % of its time (bubble).",
+                                      show(kPercent * it.bubble_share, 1)));
+  }
+  return table;
+}
+
+Table link_table(const schedule::IterationForecast& it) {
+  Table table;
+  table.title = "Links: " + it.link;
+  table.columns = {{"for"}, {"carries", "GB"}, {"busy", "ms"}, {"exposed", "ms"}};
+  const std::pair<const char*, const schedule::IterationForecast::Communication*> kinds[] = {
+      {"tensor parallel", &it.tensor}, {"between stages", &it.pipeline}, {"gradients", &it.data}};
+  for (const auto& [what, links] : kinds) {
+    if (links->total.value() <= 0) continue;
+    table.rows.push_back({std::string(what), number(links->bytes.value() * kGiga),
+                          number(links->total.value() * kMilli), number(links->exposed.value() * kMilli)});
+  }
+  table.notes = {"exposed: what the iteration would be shorter by if these links were free."};
   return table;
 }
 

@@ -38,7 +38,14 @@ std::string latency_text(const LatencyReport& report, const TerminalStyle& style
     if (column == checked && answer.checked_on == "none") return Tone::Muted;
     return Tone::Plain;
   };
-  return head(report, style) + to_terminal(table, style, tone) + tail(report, style);
+  std::string iterations;
+  for (const DeviceAnswer& answer : report.devices) {
+    if (!answer.iteration) continue;
+    iterations += "\n" + to_terminal(stage_table(*answer.iteration), style);
+    Table links = link_table(*answer.iteration);
+    if (!links.rows.empty()) iterations += "\n" + to_terminal(links, style);
+  }
+  return head(report, style) + to_terminal(table, style, tone) + iterations + tail(report, style);
 }
 
 std::string memory_text(const LatencyReport& report, const TerminalStyle& style) {

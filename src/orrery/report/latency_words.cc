@@ -135,7 +135,7 @@ std::string single_mode_sentences(const LatencyReport& report,
 }  // namespace
 
 std::string device_label(const LatencyReport& report, const DeviceAnswer& answer) {
-  int copies = devices_of_a_copy(report);
+  int copies = answer.iteration ? answer.iteration->devices() : devices_of_a_copy(report);
   return copies > 1 ? fmt::format("{} x {}", copies, plain_title(answer)) : plain_title(answer);
 }
 
@@ -273,6 +273,10 @@ std::string subject(const LatencyReport& report) {
   }
   if (report.workload.parallel.tensor > 1)
     parts.push_back(fmt::format("tensor parallel {}", report.workload.parallel.tensor));
+  if (report.workload.parallel.data > 1)
+    parts.push_back(fmt::format("data parallel {}", report.workload.parallel.data));
+  if (report.workload.parallel.microbatch > 1)
+    parts.push_back(fmt::format("{} micro-batches", report.workload.parallel.microbatch));
   if (report.workload.parallel.pipeline > 1)
     parts.push_back(fmt::format("pipeline parallel {}", report.workload.parallel.pipeline));
   std::string out;

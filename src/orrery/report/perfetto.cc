@@ -43,6 +43,8 @@ std::string perfetto_json(std::span<const NamedTimeline> timelines) {
 std::string perfetto_json(const schedule::LatencyReport& report) {
   std::vector<NamedTimeline> timelines;
   for (const schedule::DeviceAnswer& answer : report.devices) {
+    if (answer.iteration && !answer.iteration->timeline.events.empty())
+      timelines.push_back({device_label(report, answer) + ", iteration", &answer.iteration->timeline});
     for (const auto* phase : {&answer.prefill, &answer.decode, &answer.train}) {
       if (!*phase || (*phase)->layer.events.empty()) continue;
       timelines.push_back({device_label(report, answer) + ", " + mode_name((*phase)->mode) + ", one layer",

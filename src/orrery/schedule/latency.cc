@@ -8,6 +8,7 @@
 #include "orrery/base/threads.h"
 #include "orrery/graph/parameters.h"
 #include "orrery/hardware/catalogue.h"
+#include "orrery/schedule/iteration.h"
 #include "orrery/schedule/latency_memory.h"
 #include "orrery/schedule/predictor.h"
 
@@ -18,6 +19,13 @@ using graph::Mode;
 
 constexpr int64_t kMostTokens = int64_t{1} << 24, kMostBatch = int64_t{1} << 20;
 constexpr double kSecondsPerHour = 3600;
+
+constexpr int kMostDevices = 1 << 16;
+
+// Whether an iteration runs over replicas, stages or micro-batches.
+bool spreads(const LatencyRequest& r) {
+  return r.parallel.data > 1 || r.parallel.pipeline > 1 || r.parallel.microbatch > 1 || r.cluster;
+}
 
 void check(const LatencyRequest& r) {
   auto within = [](const char* what, int64_t value, int64_t low, int64_t high) {
@@ -31,6 +39,14 @@ void check(const LatencyRequest& r) {
   within("--max-batch", r.max_batch, 1, kMostBatch);
   within("--sequence", r.sequence, 0, kMostTokens);
   within("--tensor-parallel", r.parallel.tensor, 1, 1024);
+  within("--data-parallel", r.parallel.data, 1, kMostDevices);
+  within("--pipeline-parallel", r.parallel.pipeline, 1, kMostDevices);
+  within("--micro-batches", r.parallel.microbatch, 1, kMostDevices);
+  if (spreads(r) && !(r.mode == Mode::Train || (r.mode == Mode::Prefill && r.parallel.data == 1))) {
+    throw InputError(
+        "--data-parallel goes with --mode train, --pipeline-parallel and --micro-batches with --mode train "
+        "or prefill");
+  }
   if (r.devices.empty())
     throw InputError("no device is named; give one with --device (orrery show gpus lists them)");
   if (!(r.memory_utilization > 0 && r.memory_utilization <= 1)) {
@@ -83,6 +99,38 @@ Interval<double> throughput(const Interval<Seconds>& prefill, const Interval<Sec
           step.confidence};
 }
 
+// From one micro-batch through the whole model on one device to the mean device's share of the iteration:
+// what a stage does for each micro-batch grows with their number, the optimizer and what surrounds an
+// iteration do not.
+void share_out(PhaseForecast& phase, const IterationForecast& it, int64_t batch) {
+  double stages = it.parallel.pipeline, repeats = it.micro_batches;
+  double before = phase.time.value.value(), total = it.time.value.value(), accounted = 0;
+  phase.batch = batch;
+  double collectives = it.tensor.total.value();
+  for (OperatorRow& row : phase.operators) {
+    if (row.kind != "optimizer_step") row.count *= it.micro_batches;
+  }
+  std::erase_if(phase.classes,
+                [](const ClassTime& c) { return c.name == "collectives" || c.name == "engine"; });
+  for (ClassTime& c : phase.classes) {
+    c.time = c.time * ((c.name == "optimizer" ? 1 : repeats) / stages);
+    accounted += c.time.value();
+  }
+  if (collectives > 0) phase.classes.push_back({"collectives", Seconds(collectives), 0});
+  accounted += collectives;
+  double waiting = total - accounted;
+  if (waiting > 0) phase.classes.push_back({"stages, links, launches", Seconds(waiting), 0});
+  for (ClassTime& c : phase.classes) c.share = c.time.value() / total;
+  double share = before * repeats / stages / total;
+  phase.bandwidth_utilization *= share;
+  phase.flops_utilization *= share;
+  phase.bound_share *= std::min(1.0, share);
+  phase.matrix_flops = it.flops * (1.0 / it.devices());
+  phase.device_busy = Seconds(std::min(accounted, total));
+  phase.overhead = Seconds(std::max(0.0, waiting));
+  phase.time = it.time;
+}
+
 class Answerer {
  public:
   Answerer(const LatencyRequest& request, const Predictor& predictor) : r_(request), predictor_(predictor) {}
@@ -112,10 +160,42 @@ class Answerer {
     return predictor_.weights().saw(names);
   }
 
+  Driver driver_of(Mode mode) const {
+    return mode == Mode::Train || !generates(r_.model) ? Driver::Framework : Driver::Serving;
+  }
+
+  void spread(DeviceAnswer& a, Mode mode) const {
+    const graph::Parallelism& p = r_.parallel;
+    a.batch = r_.batch > 0 ? r_.batch : int64_t{p.data} * p.microbatch;
+    graph::Workload work = workload_of(r_, mode, a.batch, sequence_of(r_));
+    IterationOptions options;
+    options.micro_batches = p.microbatch;
+    options.schedule = r_.pipeline_schedule;
+    options.timeline = r_.timeline;
+    hardware::Cluster cluster =
+        r_.cluster ? *r_.cluster : hardware::flat_cluster(a.device, p.data * p.tensor * p.pipeline);
+    const hardware::Gpu* gpu = a.device.gpu();
+    if (!r_.cluster && gpu && gpu->link && gpu->link->peers < cluster.ranks()) {
+      a.notes.push_back(fmt::format(
+          "{} devices are taken as one node on {}, whose nodes hold {}; --cluster names other links",
+          cluster.ranks(), gpu->link->name, gpu->link->peers));
+    }
+    a.iteration = forecast_iteration(r_.model, work, options, cluster, predictor_, driver_of(mode));
+    graph::Workload micro = micro_batch_of(work, options);
+    a.memory = memory_report(r_, a.device, micro, *a.iteration);
+    micro.parallel.data = 1;  // gradients travel beside what a device computes
+    PhaseForecast phase = predictor_.phase(r_.model, micro, a.device, driver_of(mode), r_.timeline);
+    share_out(phase, *a.iteration, a.batch);
+    rates(a, static_cast<double>(a.batch) * static_cast<double>(work.sequence), phase.time, std::nullopt);
+    (mode == Mode::Train ? a.train : a.prefill) = std::move(phase);
+    if (mode == Mode::Prefill) a.ttft = a.prefill->time;
+  }
+
   void single(DeviceAnswer& a, Mode mode) const {
+    if (spreads(r_)) return spread(a, mode);
     a.batch = r_.batch > 0 ? r_.batch : 1;
     int64_t sequence = sequence_of(r_);
-    Driver driver = mode == Mode::Train || !generates(r_.model) ? Driver::Framework : Driver::Serving;
+    Driver driver = driver_of(mode);
     a.memory = memory_report(r_, a.device, workload_of(r_, mode, a.batch, sequence));
     Forecast raw;
     PhaseForecast phase = predictor_.phase(r_.model, workload_of(r_, mode, a.batch, sequence), a.device,
@@ -169,14 +249,14 @@ class Answerer {
   }
 
   void rates(DeviceAnswer& a, double tokens, const Interval<Seconds>& time,
-             const Interval<Joules>& energy) const {
-    double devices = r_.parallel.tensor;
+             const std::optional<Interval<Joules>>& energy) const {
+    double devices = static_cast<double>(r_.parallel.tensor) * r_.parallel.data * r_.parallel.pipeline;
     auto rate = [&](Seconds t) { return tokens / t.value() / devices; };
     a.tokens_per_second_per_device = {rate(time.high), rate(time.value), rate(time.low), time.confidence};
-    if (a.device.tdp.value() > 0) {
+    if (a.device.tdp.value() > 0 && energy) {
       auto joules = [&](Joules e) { return e.value() * devices / tokens; };
-      a.joules_per_token =
-          Interval<double>{joules(energy.low), joules(energy.value), joules(energy.high), energy.confidence};
+      a.joules_per_token = Interval<double>{joules(energy->low), joules(energy->value), joules(energy->high),
+                                            energy->confidence};
     }
     price(a);
   }
@@ -290,6 +370,12 @@ void explain(const LatencyRequest& r, LatencyReport& report) {
     say.push_back(
         fmt::format("Tensor parallel over {} devices of one node, collectives over the device's own link.",
                     r.parallel.tensor));
+  if (spreads(r)) {
+    say.push_back(
+        "Stages hold equal numbers of layers; gradients of a block are reduced as soon as they are whole, "
+        "beside the "
+        "backward pass of the last micro-batch, and copied into and out of the buckets that travel.");
+  }
   say.push_back(
       "Bands cover 90 %; a sum's band comes from the correlation of its parts' errors, its ends are not sums "
       "of ends.");

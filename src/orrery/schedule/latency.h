@@ -3,6 +3,7 @@
 #pragma once
 
 #include "orrery/base/run_context.h"
+#include "orrery/hardware/cluster.h"
 #include "orrery/schedule/latency_report.h"
 
 namespace orrery::schedule {
@@ -15,7 +16,11 @@ struct LatencyRequest {
   int64_t batch = 0;        // 0: serving: the largest that fits (at most max_batch); single mode: 1
   int64_t max_batch = 256;  // the engine's limit of running sequences
   int64_t sequence = 0;     // train and single modes; 0 = prompt
+  // Serving: tensor and expert. Of a single phase `microbatch` counts the micro-batches of each replica;
+  // training: data; training and prefill: pipeline.
   graph::Parallelism parallel;
+  PipelineSchedule pipeline_schedule = PipelineSchedule::OneForwardOneBackward;
+  std::optional<hardware::Cluster> cluster;  // whose links are used; absent: one node of the device
   graph::AttentionKernel attention = graph::AttentionKernel::Flash;
   graph::Recompute recompute = graph::Recompute::None;
   graph::Optimizer optimizer = graph::Optimizer::MixedAdam;

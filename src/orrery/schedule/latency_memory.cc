@@ -53,4 +53,36 @@ MemoryReport memory_report(const LatencyRequest& r, const hardware::Device& devi
   return report;
 }
 
+MemoryReport memory_report(const LatencyRequest& r, const hardware::Device& device,
+                           const graph::Workload& micro, const IterationForecast& iteration) {
+  if (iteration.stages.size() < 2) return memory_report(r, device, micro);
+  auto of_stage = [&](const StageForecast& stage, bool last) {
+    LatencyRequest part = r;
+    graph::ModelConfig& model = part.model;
+    model.exact_weight_bytes.reset();
+    model.towers[0].layers = stage.layers;
+    if (last) {
+      model.tied_embeddings = true;  // one table over the vocabulary: the head's
+    } else {
+      model.head = false;
+      model.classes = 0;
+    }
+    MemoryReport report = memory_report(part, device, micro);
+    for (MemoryRow& row : report.rows) {
+      if (row.component != "activations") continue;
+      Bytes more = row.bytes * (stage.kept - 1);
+      row.bytes += more;
+      report.needed += more;
+    }
+    report.fits = report.needed <= report.available;
+    // What else would fit is a question of the whole plan, not of this stage.
+    report.longest_context = report.largest_batch = 0;
+    report.smallest_tensor_parallel = report.smallest_devices = 0;
+    return report;
+  };
+  MemoryReport first = of_stage(iteration.stages.front(), false);
+  MemoryReport last = of_stage(iteration.stages.back(), true);
+  return last.needed > first.needed ? last : first;
+}
+
 }  // namespace orrery::schedule

@@ -9,4 +9,10 @@ namespace orrery::schedule {
 
 MemoryReport memory_report(const LatencyRequest&, const hardware::Device&, const graph::Workload&);
 
+// Of the fullest stage of a pipeline: its layers, what the first or the last holds beside them, and the
+// activations of as many micro-batches as its schedule keeps. `micro`: one micro-batch on one device. Without
+// a pipeline as above.
+MemoryReport memory_report(const LatencyRequest& request, const hardware::Device& device,
+                           const graph::Workload& micro, const IterationForecast& iteration);
+
 }  // namespace orrery::schedule

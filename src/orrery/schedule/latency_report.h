@@ -13,6 +13,7 @@
 #include "orrery/cost/operator_model.h"
 #include "orrery/graph/workload.h"
 #include "orrery/hardware/device.h"
+#include "orrery/schedule/iteration_forecast.h"
 
 namespace orrery::schedule {
 
@@ -77,7 +78,9 @@ struct DeviceAnswer {
   MemoryReport memory;
   int64_t batch = 0;  // at which the serving figures hold
   std::optional<PhaseForecast> prefill, decode, train;
-  Interval<Seconds> ttft, tpot;  // serving mode
+  std::optional<IterationForecast> iteration;  // over several replicas, stages or micro-batches; the phase
+                                               // then holds its time and one device's share of its work
+  Interval<Seconds> ttft, tpot;                // serving mode
   Interval<double> tokens_per_second_per_device;
   std::optional<double> dollars_per_million_tokens;
   std::optional<Interval<double>> joules_per_token;

@@ -9,8 +9,8 @@
 #include "orrery/base/text.h"
 #include "orrery/base/threads.h"
 #include "orrery/graph/model_catalogue.h"
-#include "orrery/graph/parameters.h"
 #include "orrery/hardware/catalogue.h"
+#include "orrery/schedule/iteration.h"
 
 namespace orrery::schedule {
 namespace {
@@ -119,13 +119,13 @@ class RunForecaster {
     w.attention =
         bytes_per_element(type) >= 4 ? graph::AttentionKernel::Eager : graph::AttentionKernel::Flash;
     w.fuse = option.fusion;
-    w.last_token_only = w.loss = false;
+    w.last_token_only = w.loss = w.keep_cache = false;
     w.optimizer = graph::Optimizer::None;
     if (mode == "training" || mode == "train") {
       w.mode = Mode::Train;
     } else if (mode == "prefill" || mode == "decode") {
       w.mode = mode == "decode" ? Mode::Decode : Mode::Prefill;
-      w.last_token_only = w.fuse = true;
+      w.last_token_only = w.fuse = w.keep_cache = true;
       driver = Driver::Serving;
     } else if (mode != "inference") {
       table_.fail(
@@ -137,17 +137,11 @@ class RunForecaster {
     });
     if (mode == "inference" && encoder)
       model.head = false;  // its users read the pooled output, not a vocabulary
-    int64_t batch = table_.integer(row, batch_, 1, kMostBatch);
-    int shares = option.data * option.micro_batches;
-    if (batch % shares != 0)
-      table_.fail(row, batch_, fmt::format("a batch of {} does not divide into {} parts", batch, shares));
-    w.batch = batch / shares;
+    w.batch = table_.integer(row, batch_, 1, kMostBatch);
     w.sequence = table_.integer(row, seq_, 1, kMostTokens);
     w.parallel.tensor = option.tensor;
-    Band3 time = phase(model, w, device, driver);
-    if (option.data > 1 && w.mode == Mode::Train) time = replicated(time, model, w, device, driver, option);
-    if (option.stages > 1) time = pipelined(time, model, w, device, option);
-    return time;
+    if (option.data == 1 && option.stages == 1) return phase(model, w, device, driver);
+    return spread(model, w, device, driver, option);
   }
 
   Band3 phase(const graph::ModelConfig& model, const graph::Workload& w, const hardware::Device& device,
@@ -157,36 +151,17 @@ class RunForecaster {
     return {t.low.value(), t.value.value(), t.high.value()};
   }
 
-  Band3 collective(graph::OperatorKind kind, double bytes, int ranks, const hardware::Device& device) const {
-    graph::Kernel kernel{{graph::make(kind, graph::CollectiveSize{static_cast<int64_t>(bytes), ranks})}};
-    cost::OperatorCost cost;
-    predictor_.model(device).price(std::span<const graph::Kernel>(&kernel, 1), device, {},
-                                   std::span(&cost, 1));
-    double t = cost.time.value();
-    return {t * static_cast<double>(cost.low), t, t * static_cast<double>(cost.high)};
-  }
-
-  // The gradients' all-reduce runs behind the backward pass; the iteration takes the longer of the two.
-  Band3 replicated(const Band3& whole, const graph::ModelConfig& model, graph::Workload w,
-                   const hardware::Device& device, Driver driver, const RunOption& option) const {
-    w.mode = Mode::Prefill;
-    Band3 forward = phase(model, w, device, driver);
-    double gradients = graph::weight_bytes(model, w.parallel).total().value();
-    Band3 reduce = collective(graph::OperatorKind::AllReduce, gradients, option.data, device);
-    auto longer = [](double all, double first, double link) { return std::max(all, first + link); };
-    return {longer(whole.low, forward.low, reduce.low), longer(whole.value, forward.value, reduce.value),
-            longer(whole.high, forward.high, reduce.high)};
-  }
-
-  Band3 pipelined(const Band3& whole, const graph::ModelConfig& model, const graph::Workload& w,
-                  const hardware::Device& device, const RunOption& option) const {
-    double boundary = static_cast<double>(w.batch) * static_cast<double>(w.sequence) *
-                      model.towers.back().hidden * bytes_per_element(model.type);
-    Band3 send = collective(graph::OperatorKind::SendReceive, boundary, 2, device);
-    double fill = static_cast<double>(option.micro_batches + option.stages - 1) / option.stages;
-    double sends = static_cast<double>((w.mode == Mode::Train ? 2 : 1) * (option.stages - 1));
-    return {whole.low * fill + sends * send.low, whole.value * fill + sends * send.value,
-            whole.high * fill + sends * send.high};
+  // The batch is that of all devices together, which form one node. Replicas of an inference serve a part
+  // each.
+  Band3 spread(const graph::ModelConfig& model, graph::Workload w, const hardware::Device& device,
+               Driver driver, const RunOption& option) const {
+    w.parallel.data = option.data;
+    w.parallel.pipeline = option.stages;
+    IterationOptions options;
+    options.micro_batches = option.micro_batches;
+    hardware::Cluster node = hardware::flat_cluster(device, option.data * option.tensor * option.stages);
+    Interval<Seconds> t = forecast_iteration(model, w, options, node, predictor_, driver).time;
+    return {t.low.value(), t.value.value(), t.high.value()};
   }
 
   const CsvTable& table_;
