@@ -11,6 +11,7 @@
 #include "orrery/base/storage.h"
 #include "orrery/cli/options.h"
 #include "orrery/cost/calibration.h"
+#include "orrery/cost/fit/neusight/train_neusight.h"
 #include "orrery/cost/fit/train_weights.h"
 #include "orrery/hardware/catalogue.h"
 #include "orrery/report/table.h"
@@ -45,12 +46,20 @@ int train(const std::string& folder, const Common& common, const std::string& ou
   return 0;
 }
 
+int train_published(const cost::NeuSightTraining& training, const Common& common) {
+  Progress progress("training nets", cost::kNeuSightNets);
+  RunContext context = common.context();
+  context.progress = &progress;
+  *common.out << "wrote " << cost::train_neusight(training, context) << "\n";
+  return 0;
+}
+
 }  // namespace
 
 Action declare_fit_latency(CLI::App& app, Common& common) {
   struct Options {
     std::vector<std::string> files;
-    std::string device, output, train;
+    std::string device, output, train, method = "default", rows = "paper-split", preset = "neusight-paper";
   };
   auto options = std::make_shared<Options>();
   app.add_option("MEASURED", options->files,
@@ -60,6 +69,20 @@ Action declare_fit_latency(CLI::App& app, Common& common) {
   app.add_option("--train", options->train,
                  "Make the shipped weights again from this folder of measured rows: --output is then the "
                  "folder of the weight files");
+  app.add_option(
+         "--method", options->method,
+         "With --train: default (our laws) or neusight (the published predictors: NeuSight, straight lines, "
+         "Habitat)")
+      ->check(CLI::IsMember({"default", "neusight"}))
+      ->capture_default_str();
+  app.add_option(
+         "--rows", options->rows,
+         "With --method neusight: paper-split (those that the published program was trained on) or all")
+      ->check(CLI::IsMember({"paper-split", "all"}))
+      ->capture_default_str();
+  app.add_option("--preset", options->preset,
+                 "With --method neusight: its switches, a name of data/presets or a file")
+      ->capture_default_str();
   app.add_option("--device,--gpu", options->device,
                  "The GPU, where the file names none (or to override its name)");
   app.add_option("--output", options->output, "Where the corrections go; --weights FILE uses them")
@@ -70,6 +93,14 @@ Action declare_fit_latency(CLI::App& app, Common& common) {
   return [&common, options] {
     if (options->files.empty() == options->train.empty()) {
       throw InputError("expected measured files, or --train FOLDER; see 'orrery fit latency --help'");
+    }
+    if (!options->train.empty() && options->method == "neusight") {
+      return train_published(
+          {.measured = options->train,
+           .preset = options->preset,
+           .rows = options->rows == "all" ? cost::TrainingRows::All : cost::TrainingRows::PaperSplit,
+           .output = options->output},
+          common);
     }
     if (!options->train.empty()) return train(options->train, common, options->output);
     schedule::Measurements measured;

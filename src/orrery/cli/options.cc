@@ -10,6 +10,7 @@
 #include "orrery/graph/readers/operator_csv.h"
 #include "orrery/hardware/catalogue.h"
 #include "orrery/hardware/cluster_reader.h"
+#include "orrery/schedule/predictor.h"
 
 namespace orrery::cli {
 namespace {
@@ -127,8 +128,10 @@ void add_model_and_devices(CLI::App& app, ModelOnDevices& o, bool model_required
   app.add_option("--dollars-per-hour", o.dollars_per_hour,
                  "Price of one device [list price, where one is known]")
       ->check(CLI::PositiveNumber);
-  app.add_option("--predictor", o.predictor, "default or roofline")
-      ->check(CLI::IsMember({"default", "roofline"}))
+  app.add_option(
+         "--predictor", o.predictor,
+         "default or roofline; for FP32 also what others published: neusight, linear (Li et al.), habitat")
+      ->check(CLI::IsMember(schedule::predictor_names()))
       ->capture_default_str();
   app.add_option("--weights", o.weights, "Constants from 'orrery fit latency' in place of the shipped ones");
   app.add_option("--dim", o.dims, "ONNX: the value of a symbolic dimension, such as batch=8");

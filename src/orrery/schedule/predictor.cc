@@ -11,6 +11,9 @@
 #include "orrery/cost/calibration.h"
 #include "orrery/cost/fold_model.h"
 #include "orrery/cost/gpu_model.h"
+#include "orrery/cost/neusight/habitat_model.h"
+#include "orrery/cost/neusight/linear_model.h"
+#include "orrery/cost/neusight/neusight_model.h"
 #include "orrery/cost/roofline_model.h"
 
 namespace orrery::schedule {
@@ -48,10 +51,22 @@ FlopsPerSecond peak(const hardware::Device& device, DataType type) {
   return FlopsPerSecond(2.0 * chip.matrix_cores * chip.columns * chip.rows * chip.clock.value());
 }
 
+// Predictors of FP32 kernels that other people published; null for another name.
+std::shared_ptr<const cost::OperatorModel> published_model(const std::string& name,
+                                                           std::shared_ptr<const cost::Weights> weights) {
+  if (name == "neusight") return std::make_shared<cost::NeuSightModel>(std::move(weights));
+  if (name == "linear") return std::make_shared<cost::LinearModel>(std::move(weights));
+  if (name == "habitat") return std::make_shared<cost::HabitatModel>(std::move(weights));
+  return nullptr;
+}
+bool is_published(const std::string& name) {
+  return name == "neusight" || name == "linear" || name == "habitat";
+}
+
 }  // namespace
 
 std::vector<std::string> predictor_names() {
-  return {"default", "roofline"};
+  return {"default", "roofline", "neusight", "linear", "habitat"};
 }
 
 std::string_view operator_class(const graph::Kernel& kernel) {
@@ -103,7 +118,7 @@ void run_as(graph::ModelConfig& model, DataType type) {
 }
 
 Predictor::Predictor(const std::string& predictor, const std::string& weights)
-    : Predictor(nullptr, weights.empty() || cost::is_calibration_file(weights)
+    : Predictor(nullptr, weights.empty() || is_published(predictor) || cost::is_calibration_file(weights)
                              ? cost::Weights::shipped()
                              : cost::Weights::read(weights)) {
   std::vector<std::string> names = predictor_names();
@@ -115,6 +130,10 @@ Predictor::Predictor(const std::string& predictor, const std::string& weights)
     if (!weights.empty() && cost::is_calibration_file(weights)) correct(weights);
   } else if (predictor == "roofline") {
     model_ = std::make_shared<cost::RooflineModel>();
+  } else if (is_published(predictor)) {
+    auto published = cost::Weights::read(weights.empty() ? cost::shipped_neusight_weights() : weights);
+    weights_title_ = published->title();
+    model_ = published_model(predictor, std::move(published));
   } else {
     throw InputError("there is no predictor '" + printable(predictor, 40) + "'" +
                      did_you_mean(predictor, std::span<const std::string>(names)));
@@ -162,7 +181,7 @@ const cost::OperatorModel& Predictor::kernel_model(const hardware::Device& devic
 }
 
 EngineTerms Predictor::engine(Driver driver, graph::Mode mode) const {
-  if (name_ == "roofline") {  // the bound knows no software
+  if (name_ == "roofline" || is_published(name_)) {  // sums of kernels: they know no software
     EngineTerms none;
     none.replay = true;
     return none;

@@ -89,5 +89,30 @@ TEST(Predictor, every_shipped_model_is_forecast_on_every_shipped_gpu) {
   }
 }
 
+// Published methods are sums of FP32 kernels; what they have no word for is said.
+TEST(Predictor, published_predictors_forecast_fp32_models_as_the_sum_of_their_kernels) {
+  graph::ModelConfig model = graph::find_model("gpt2-large");
+  run_as(model, DataType::FP32);
+  graph::Workload w;
+  w.mode = graph::Mode::Prefill;
+  w.sequence = 512;
+  w.attention = graph::AttentionKernel::Eager;
+  w.fuse = false;
+  const graph::Graph graph = graph::build_graph(model, w);
+  for (const char* name : {"neusight", "linear", "habitat"}) {
+    const Predictor predictor(name);
+    for (const char* gpu : {"l4", "h100-sxm5-80gb", "mi210"}) {
+      const hardware::Device device = hardware::Catalogue::shipped().device(gpu);
+      const std::vector<cost::OperatorCost> costs = predictor.price(graph, device);
+      double sum = 0;
+      for (const graph::Operator& op : graph.operators) sum += costs[op.kernel].time.value();
+      for (const cost::OperatorCost& cost : costs) EXPECT_TRUE(cost.priced) << name;
+      const Forecast f = predictor.forecast(graph, device, Driver::Framework, w.mode, 1);
+      EXPECT_NEAR(f.time.value.value() / sum, 1, 1e-6) << name << " on " << gpu;
+    }
+  }
+  EXPECT_THROW(Predictor("neusight", cost::Weights::shipped_path()), InputError);
+}
+
 }  // namespace
 }  // namespace orrery::schedule
