@@ -86,7 +86,8 @@ ValueId eager_core(BlockBuilder& b, ValueId q, ValueId k, ValueId v, const Heads
   if (s.dialect.wide_softmax && bytes_per_element(s.type) == 2) {
     weights = b.vector("attention.cast", OperatorKind::Copy, {.rows = rows, .columns = keys}, {weights});
   }
-  weights = b.dropout("attention.dropout", weights, rows, keys);
+  if (s.dialect.attention_dropout || s.work.eager.idle_dropout)
+    weights = b.dropout("attention.dropout", weights, rows, keys);
   GemmSize values{pairs, s.query, h.value_dim, keys};
   if (s.work.eager.repeated_score_shapes && s.share.tensor > 1) values = {pairs, s.query, keys, h.key_dim};
   ValueId mixed = b.activation(count(s.rows(), h.heads * h.value_dim));

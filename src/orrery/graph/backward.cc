@@ -279,6 +279,7 @@ class Reverse {
                   .columns = size.columns,
                   .inputs = 0,
                   .broadcast = rule.flow == Flow::First ? whole.broadcast : 0};
+        if (op.kind == Kind::Dropout) size.broadcast = whole.broadcast;  // the mask again
         ValueId beside = beside_gradient(step, rule, op, i);
         if (beside != kNone) {
           inputs.push_back(saved(beside));
@@ -294,6 +295,11 @@ class Reverse {
         current = out;
       }
       if (taken) give(step.inputs[i], reduced(step.name, current, step.inputs[i]));
+      // What else the operator reads takes the same gradient: it cost nothing more.
+      for (size_t other = operands; rule.flow == Flow::First && other < step.inputs.size(); ++other) {
+        ValueId input = step.inputs[other];
+        if (takes(input) && !is_weight(block_, input)) give(input, current);
+      }
     }
   }
 

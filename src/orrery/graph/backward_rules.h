@@ -18,7 +18,7 @@ enum class Flow : uint8_t {
   None,      // nothing flows: indices, fills, what training does not run
   Through,   // the output's gradient is the input's (reduced where the input was broadcast)
   Each,      // `operators` once for each input
-  First,     // `operators` once, for the first input
+  First,     // `operators` once, for the first input; other activations take the same gradient
   Joint,     // one operator for all inputs
   Products,  // of matrices: dA = dC·Bᵀ, dB = Aᵀ·dC
 };

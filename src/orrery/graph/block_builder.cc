@@ -111,7 +111,11 @@ ValueId BlockBuilder::add(std::string_view name, ValueId a, ValueId b) {
 
 ValueId BlockBuilder::dropout(std::string_view name, ValueId x, int64_t rows, int64_t columns) {
   if (!setting_.train() || !setting_.work.eager.dropout) return x;
-  return vector(name, OperatorKind::Dropout, {.rows = rows, .columns = columns}, {x});
+  // The mask beside the result is a byte an element.
+  double mask = elements(rows, columns) / bytes_per_element(setting_.type);
+  VectorSize size{.rows = rows, .columns = columns, .broadcast = static_cast<int64_t>(mask)};
+  if (setting_.work.eager.idle_dropout) size.broadcast = 0;
+  return vector(name, OperatorKind::Dropout, size, {x});
 }
 
 ValueId BlockBuilder::enter_group(ValueId x) {

@@ -37,11 +37,13 @@ struct EagerDialect {
   bool decomposed_gelu;  // the tanh form as eight operators (NewGELUActivation)
   bool wide_softmax;     // scores go to FP32 and back
   HeadCopies head_copies = HeadCopies::None;
-  bool embedding_dropout = false;  // training: dropout behind the embeddings
-  bool inner_dropout = false;      // and behind the activation of the feed-forward
-  bool contiguous_logits = false;  // contiguous() on what already is
-  bool counted_positions = false;  // position ids are counted over the attention mask
-  bool key_mask = false;           // the mask of keys is made additive by a multiplication
+  bool attention_dropout = true;    // training: of the scores
+  bool embedding_dropout = false;   // training: dropout behind the embeddings
+  bool inner_dropout = false;       // and behind the activation of the feed-forward
+  bool contiguous_logits = false;   // contiguous() on what already is
+  bool counted_positions = false;   // position ids are counted over the attention mask
+  bool sequential_experts = false;  // one expert after another, on buffers of its capacity
+  bool key_mask = false;            // the mask of keys is made additive by a multiplication
 };
 const EagerDialect& eager_dialect(std::string_view family);
 

@@ -8,6 +8,10 @@
 namespace orrery::graph {
 namespace {
 
+double count(int64_t a, int64_t b) {
+  return static_cast<double>(a) * static_cast<double>(b);
+}
+
 struct Names {
   std::string_view gate, up, act, down, gate_up;
   Module gate_module, up_module, down_module;
@@ -49,6 +53,8 @@ ValueId dense(BlockBuilder& b, ValueId x, int64_t width, const Names& names, uin
   ValueId gate = t.gated ? into(names.gate, names.gate_module) : kNone;
   ValueId up = into(names.up, names.up_module);
   ValueId wide = activate(b, names.act, gate, up, b.setting().rows(), width);
+  if (b.setting().dialect.inner_dropout && !b.setting().work.fuse)
+    wide = b.dropout("feed_forward.inner_dropout", wide, b.setting().rows(), width);
   return b.product(names.down, wide,
                    {.n = t.hidden,
                     .k = width,
@@ -72,6 +78,35 @@ ValueId grouped(BlockBuilder& b, std::string_view name, ValueId x, GroupedGemmSi
   b.block().forward.back().merge = merge;
   b.block().forward.back().merged_name = "experts.gate_up";
   return out;
+}
+
+// Each expert that lives here gathers its tokens into a buffer of its capacity, runs, and scatters its
+// results.
+ValueId one_after_another(BlockBuilder& b, ValueId tokens, ValueId gates) {
+  const Setting& s = b.setting();
+  const Tower& t = s.tower;
+  int64_t buffer = s.batch * t.moe->capacity, width = s.share.expert_feed_forward;
+  ValueId result = tokens;
+  for (int64_t e = 0; e < s.share.experts; ++e) {
+    ValueId rows =
+        b.vector("experts.dispatch", OperatorKind::Copy, {.rows = buffer, .columns = t.hidden}, {tokens});
+    auto product = [&](std::string_view name, ValueId x, int64_t n, int64_t k, Module module) {
+      return b.product(name, x,
+                       {.n = n, .k = k, .module = module, .bias = t.moe->expert_bias, .rows = buffer});
+    };
+    ValueId gate = t.gated ? product("experts.gate", rows, width, t.hidden, Module::ExpertGate) : kNone;
+    ValueId up = product("experts.up", rows, width, t.hidden, Module::ExpertUp);
+    ValueId wide = activate(b, "experts.activation", gate, up, buffer, width);
+    if (s.dialect.inner_dropout) wide = b.dropout("experts.dropout", wide, buffer, width);
+    ValueId out = product("experts.down", wide, t.hidden, width, Module::ExpertDown);
+    ValueId scattered = b.activation(count(s.rows(), t.hidden));
+    b.step("experts.scatter",
+           make(OperatorKind::Copy, VectorSize{.rows = buffer, .columns = t.hidden}, s.type), {out, result},
+           {scattered});
+    result = scattered;
+  }
+  return b.vector("experts.combine", OperatorKind::Multiply,
+                  {.rows = s.rows(), .columns = t.hidden, .broadcast = s.rows()}, {result, gates});
 }
 
 }  // namespace
@@ -99,6 +134,8 @@ ValueId mixture_of_experts(BlockBuilder& b, ValueId x) {
   b.step("router.top_k", top_k, {scores}, {gates});
 
   x = b.enter_group(x);
+  if (s.dialect.sequential_experts && !s.work.fuse && moe.capacity > 0 && s.share.expert_groups == 1)
+    return b.all_reduce("tensor_parallel.all_reduce", one_after_another(b, x, gates));
   ValueId rows = b.vector("experts.dispatch", OperatorKind::Copy, {.rows = pairs, .columns = t.hidden}, {x});
   auto exchange = [&](std::string_view name, ValueId value, double bytes_each) {
     if (s.share.expert_groups == 1) return value;

@@ -173,6 +173,39 @@ void fuse(Block& block, std::vector<Step>& steps, const std::vector<uint32_t>& u
   steps = std::move(out);
 }
 
+bool joins_sole_consumer(const Step& step) {
+  const OperatorShape& shape = step.kernel.parts.back();
+  return is_vector(shape) && shape.kind != Kind::Mask && shape.kind != Kind::Copy;
+}
+
+// The only step that reads what `step` makes; null when others do, or later blocks.
+Step* sole_consumer(Block& block, size_t at) {
+  ValueId made = block.forward[at].outputs[0];
+  auto same = [&](ValueId v) { return block.values[v].storage == made; };
+  if (std::ranges::any_of(block.outputs, same)) return nullptr;
+  Step* found = nullptr;
+  for (size_t i = at + 1; i < block.forward.size(); ++i) {
+    Step& step = block.forward[i];
+    if (std::ranges::none_of(step.inputs, same)) continue;
+    if (found != nullptr || step.is_view()) return nullptr;
+    found = &step;
+  }
+  return found;
+}
+
+// `from` runs within `into`, whose last part reads its result.
+void run_within(const Block& block, Step& from, Step& into) {
+  ValueId handed = from.outputs[0];
+  OperatorShape& reader = into.kernel.parts.back();
+  take_input(block, into, handed, reader);
+  from.kernel.parts.back().dims[4] = 0;
+  into.kernel.parts.insert(into.kernel.parts.end() - 1, from.kernel.parts.begin(), from.kernel.parts.end());
+  std::erase_if(into.inputs, [&](ValueId v) { return block.values[v].storage == handed; });
+  for (ValueId value : from.inputs) {
+    if (std::ranges::find(into.inputs, value) == into.inputs.end()) into.inputs.push_back(value);
+  }
+}
+
 }  // namespace
 
 void merge_products(Block& block) {
@@ -184,6 +217,22 @@ void merge_products(Block& block) {
       out.push_back(std::move(step));
     } else {
       join(block, *same, step);
+    }
+  }
+  block.forward = std::move(out);
+}
+
+void fuse_sole_consumers(Block& block) {
+  std::vector<Step> out;
+  for (size_t i = 0; i < block.forward.size(); ++i) {
+    Step& step = block.forward[i];
+    Step* reader = !step.is_view() && joins_sole_consumer(step) && step.outputs.size() == 1
+                       ? sole_consumer(block, i)
+                       : nullptr;
+    if (reader != nullptr && joins_sole_consumer(*reader)) {
+      run_within(block, step, *reader);
+    } else {
+      out.push_back(step);
     }
   }
   block.forward = std::move(out);

@@ -12,6 +12,12 @@ namespace orrery::graph {
 // keeps in another format stay apart.
 void merge_products(Block& block);
 
+// Joins every vector operator, embeddings and dropout among them, with the one step that reads its result, if
+// that is of the same sort and nobody else reads it, until nothing changes (NeuSight, arXiv 2407.13853): only
+// the first inputs and the last result move. Products, masks and copies stay apart. For blocks without a
+// backward pass.
+void fuse_sole_consumers(Block& block);
+
 // Joins each step with the one before it where a rule allows and the second reads the first's result. A
 // result that nothing else reads stays on chip: its part then counts no output, and the reader no input.
 // Called last.

@@ -100,6 +100,29 @@ TEST_P(Checksums, products_of_whole_models_have_the_published_flop_and_number) {
 }
 INSTANTIATE_TEST_SUITE_P(Eager, Checksums, testing::Values(EagerOptions{}, traced(), traced_with_faults()));
 
+// The tracer took some of Switch's batched products for linear ones, so that only sums hold.
+TEST(TracedOperator, switch_has_the_published_products_in_sum) {
+  struct Case {
+    bool train;
+    int64_t batch;
+    double tera;
+    int64_t count;
+  };
+  for (const Case& c :
+       {Case{false, 1, 2.5313 + .2856, 564 + 133}, Case{false, 2, 5.0626 + .5712, 564 + 133},
+        Case{true, 1, 7.5939 + .8568, 1692 + 399}, Case{true, 2, 15.1879 + 1.7137, 1692 + 399}}) {
+    for (const EagerOptions& eager : {EagerOptions{}, traced()}) {
+      Graph graph = build_graph(measured("switch-xl-4", c.train), plain_pass(c.train, 512, c.batch, eager));
+      EXPECT_EQ(broken_invariant(graph), "");
+      int64_t count = 0;
+      for (const Operator& op : graph.operators)
+        count += graph.kernels[op.kernel].parts.front().kind == OperatorKind::Gemm;
+      EXPECT_NEAR(matrix_flops(graph).value() * 1e-12, c.tera, 1.1e-4) << c.batch;
+      EXPECT_EQ(count, c.count);
+    }
+  }
+}
+
 TEST(TracedOperator, products_carry_the_contraction_in_the_middle) {
   EXPECT_EQ(to_string(traced_operator(make(GemmSize{1, 5, 7, 11}, DataType::FP32, DataType::FP32))),
             "Linear(5, 11, 7)");

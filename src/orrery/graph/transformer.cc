@@ -261,6 +261,7 @@ class TransformerBuilder {
       add_optimizer(block, work_.optimizer, model_.type);
     }
     if (work_.fuse) fuse_kernels(block);
+    if (work_.eager.fuse_sole_consumers && work_.mode != Mode::Train) fuse_sole_consumers(block);
     templates_.push_back({kind, std::move(block)});
     return templates_.back();
   }

@@ -31,11 +31,13 @@ enum class GradientRules : uint8_t {
 // all of them but those that are faults, `traced_with_faults()` all.
 struct EagerOptions {
   bool dropout = false;            // training: dropout runs (its probability is above 0)
+  bool idle_dropout = false;       // dropout of probability 0 counts, and no mask beside its result
   bool bookkeeping = false;        // position ids and key masks are prepared by small operators
   bool free_positions = false;     // look-ups of positions and segments are not counted
   bool copies_as_written = false;  // a call of contiguous() is a copy though strides already fit, one by
                                    // reshape() or within matmul() is none though they do not
   GradientRules gradients = GradientRules::Derived;
+  bool fuse_sole_consumers = false;  // inference: a vector operator that one other alone reads runs with it
   // Faults.
   bool needless_gradients = false;  // gradients also of scalars, masks and position ids, which take none
   bool norm_gradient_is_product = false;  // the gradient of a norm costs one multiplication
@@ -47,6 +49,7 @@ struct EagerOptions {
 };
 constexpr EagerOptions traced() {
   return {.dropout = true,
+          .idle_dropout = true,
           .bookkeeping = true,
           .free_positions = true,
           .copies_as_written = true,

@@ -123,6 +123,7 @@ class RunForecaster {
     w.optimizer = graph::Optimizer::None;
     if (mode == "training" || mode == "train") {
       w.mode = Mode::Train;
+      w.eager.dropout = true;
     } else if (mode == "prefill" || mode == "decode") {
       w.mode = mode == "decode" ? Mode::Decode : Mode::Prefill;
       w.last_token_only = w.fuse = w.keep_cache = true;

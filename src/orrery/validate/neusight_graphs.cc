@@ -15,16 +15,17 @@ namespace orrery::validate {
 namespace {
 
 using graph::TracedOperator;
+using report::Cell;
 using Operators = std::map<TracedOperator, int64_t>;
 
 struct ModelName {
   std::string_view theirs, ours;
 };
 constexpr ModelName kModels[] = {
-    {"bert", "bert-base"},        {"bert_large", "bert-large"}, {"gpt2_large", "gpt2-large"},
-    {"gpt2_med", "gpt2-medium"},  {"gpt2_xl", "gpt2-xl"},       {"gpt3_13", "gpt3-13b"},
-    {"gpt3_27", "gpt3-2.7b"},     {"gpt3_67", "gpt3-6.7b"},     {"gpt3_xl", "gpt3-2.9b"},
-    {"opt_13", "opt-1.3b"},       {"switchxl4", "switch-xl-4"},
+    {"bert", "bert-base"},       {"bert_large", "bert-large"}, {"gpt2_large", "gpt2-large"},
+    {"gpt2_med", "gpt2-medium"}, {"gpt2_xl", "gpt2-xl"},       {"gpt3_13", "gpt3-13b"},
+    {"gpt3_27", "gpt3-2.7b"},    {"gpt3_67", "gpt3-6.7b"},     {"gpt3_xl", "gpt3-2.9b"},
+    {"opt_13", "opt-1.3b"},      {"switchxl4", "switch-xl-4"},
 };
 
 // Names in the files: the first node of the layer that was traced, and the first behind it.
@@ -36,9 +37,9 @@ constexpr LayerBounds kLayers[] = {
     {"model_decoder_layers_0_self_attn_layer_norm", "model_decoder_final_layer_norm"},
     {"bert_encoder_layer_0_attention_self_query", "bert_pooler_dense"},
 };
-constexpr std::string_view kNames[] = {"Linear",  "BMM",     "VECadd",     "VECaddu", "VECmul",
-                                       "VECmulu", "VECdiv",  "VECdivu",    "VECpow",  "VECpowu",
-                                       "VECtanh", "VECrelu", "VECgelu",    "VECsoftmax", "VECln",
+constexpr std::string_view kNames[] = {"Linear",  "BMM",       "VECadd",          "VECaddu",    "VECmul",
+                                       "VECmulu", "VECdiv",    "VECdivu",         "VECpow",     "VECpowu",
+                                       "VECtanh", "VECrelu",   "VECgelu",         "VECsoftmax", "VECln",
                                        "MEM",     "ALLREDUCE", "ALLREDUCE_ASYNC", "SENDRECV"};
 
 // [['Linear', (1024, 1280, 3840)], ['MEM', ((4,), (4, 8))], ...]
@@ -115,6 +116,12 @@ int64_t total(const Operators& operators) {
   return count;
 }
 
+int64_t count_of(const Operators& operators, std::string_view name) {
+  int64_t count = 0;
+  for (const auto& [op, times] : operators) count += op.name == name ? times : 0;
+  return count;
+}
+
 }  // namespace
 
 NeusightWorkload parse_neusight_workload(std::string_view name) {
@@ -172,13 +179,18 @@ graph::Workload neusight_run(const NeusightWorkload& workload, const graph::Eage
   run.batch = workload.batch;
   run.sequence = workload.sequence;
   run.attention = graph::AttentionKernel::Eager;
-  run.fuse = workload.option == "fusion";
+  run.fuse = false;
   run.last_token_only = false;
   run.optimizer = graph::Optimizer::None;
   run.loss = false;
   run.keep_cache = false;
   run.accumulate_gradients = workload.training;
   run.eager = eager;
+  if (workload.option == "fusion") {
+    bool theirs = eager.gradients == graph::GradientRules::PerOperator;
+    (theirs ? run.eager.fuse_sole_consumers : run.fuse) = true;
+  }
+  run.eager.dropout = workload.training;  // models were measured in their training mode
   if (workload.option == "dp4") {
     run.parallel.data = 4;
     run.batch /= run.parallel.data;
@@ -196,7 +208,7 @@ std::vector<TracedGraph> read_traced_graphs(const std::string& data_folder) {
   int64_t repeat = 1, layers = 1;
   for (size_t i = 0; i < table.rows(); ++i) {
     if (graphs.empty() || table.cell(i, of) != table.cell(i - 1, of)) {
-      graphs.push_back({parse_neusight_workload(table.cell(i, of)), {}});
+      graphs.push_back({parse_neusight_workload(table.cell(i, of)), {}, {}});
       const NeusightWorkload& workload = graphs.back().workload;
       bool whole = !is_dense(workload) || workload.option == "fusion";
       layers = whole ? 1 : neusight_model(workload).towers[0].layers;
@@ -207,9 +219,14 @@ std::vector<TracedGraph> read_traced_graphs(const std::string& data_folder) {
       if (table.cell(i, name) == bounds.behind) repeat = 1;
     }
     if (table.cell(i, kind) == "getitem") continue;
+    std::vector<TracedOperator> parts;
     for (int column : lists) {
-      OperatorList(table, i, column).each([&](const TracedOperator& op) { graphs.back().operators[op] += repeat; });
+      OperatorList(table, i, column).each([&](const TracedOperator& op) {
+        graphs.back().operators[op] += repeat;
+        parts.push_back(op);
+      });
     }
+    if (table.cell(i, kind) == "fused" && parts.size() > 1) graphs.back().fused[parts] += repeat;
   }
   return graphs;
 }
@@ -244,23 +261,82 @@ double product_flops(const Operators& operators, std::string_view name) {
 report::Table neusight_graph_table(const std::string& data_folder) {
   report::Table table;
   table.title = "Operator graphs: as traced by NeuSight's authors, and ours";
-  table.columns = {{"workload"},        {"operators"},   {"ours"},           {"that differ"},
-                   {"linear", "TFLOP"}, {"ours", "TFLOP"}, {"bmm", "TFLOP"}, {"ours", "TFLOP"}};
+  table.columns = {{"workload"}, {"operators"}, {"ours"},          {"that differ"},
+                   {"products"}, {"ours"},      {"FLOP", "TFLOP"}, {"ours", "TFLOP"}};
   for (const TracedGraph& traced : read_traced_graphs(data_folder)) {
-    if (!is_dense(traced.workload) || !traced.workload.option.empty()) continue;
-    Operators ours = graph::traced_operators(graph::build_graph(
-        neusight_model(traced.workload), neusight_run(traced.workload, graph::traced_with_faults())));
-    int64_t differ = 0;
-    for (const GraphDifference& d : differences(traced.operators, ours)) differ += std::abs(d.theirs - d.ours);
-    auto tera = [](const Operators& in, std::string_view name) {
-      return report::number(product_flops(in, name) * 1e-12, 4);
-    };
-    table.rows.push_back({neusight_workload_name(traced.workload),
-                          report::number(static_cast<double>(total(traced.operators)), 0),
-                          report::number(static_cast<double>(total(ours)), 0),
-                          report::number(static_cast<double>(differ), 0), tera(traced.operators, "Linear"),
-                          tera(ours, "Linear"), tera(traced.operators, "BMM"), tera(ours, "BMM")});
+    if (!traced.workload.option.empty()) continue;
+    graph::Graph graph = graph::build_graph(neusight_model(traced.workload),
+                                            neusight_run(traced.workload, graph::traced_with_faults()));
+    Operators ours = graph::traced_operators(graph);
+    const Operators* sides[] = {&traced.operators, &ours};
+    std::vector<Cell> row = {neusight_workload_name(traced.workload)};
+    if (is_dense(traced.workload)) {
+      int64_t differ = 0;
+      for (const GraphDifference& d : differences(traced.operators, ours))
+        differ += std::abs(d.theirs - d.ours);
+      for (int64_t count : {total(traced.operators), total(ours), differ})
+        row.push_back(report::number(static_cast<double>(count), 0));
+    } else {
+      row.insert(row.end(), 3, Cell());
+    }
+    for (const Operators* side : sides)
+      row.push_back(
+          report::number(static_cast<double>(count_of(*side, "Linear") + count_of(*side, "BMM")), 0));
+    for (const Operators* side : sides) {
+      double flops = product_flops(*side, "Linear") + product_flops(*side, "BMM");
+      row.push_back(report::number(flops * 1e-12, 4));
+    }
+    table.rows.push_back(std::move(row));
   }
+  table.notes = {
+      "Operators with their sizes, each layer counted as often as the model has it, without slices. Of "
+      "Switch the "
+      "products alone are compared, linear and batched together: its tracer took 11 of the batched ones for "
+      "linear, and "
+      "its masks depend on the sampled routing."};
+  return table;
+}
+
+report::Table neusight_fault_table(const schedule::Predictor& predictor, const hardware::Device& device) {
+  struct Fault {
+    const char* name;
+    const char* workload;
+    bool graph::EagerOptions::*option;
+  };
+  const Fault faults[] = {
+      {"needless_gradients", "gpt2_large-train-1024-4", &graph::EagerOptions::needless_gradients},
+      {"norm_gradient_is_product", "gpt2_large-train-1024-4", &graph::EagerOptions::norm_gradient_is_product},
+      {"bias_everywhere", "gpt2_large-train-1024-4", &graph::EagerOptions::bias_everywhere},
+      {"pooler_relu", "bert_large-train-512-8", &graph::EagerOptions::pooler_relu},
+      {"repeated_score_shapes", "gpt2_large-train-1024-4-tp4", &graph::EagerOptions::repeated_score_shapes},
+      {"idle_dropout", "opt_13-train-2048-1", &graph::EagerOptions::idle_dropout},
+      {"copies_as_written", "opt_13-train-2048-1", &graph::EagerOptions::copies_as_written},
+      {"free_positions", "bert_large-train-512-8", &graph::EagerOptions::free_positions},
+  };
+  report::Table table;
+  table.title = "What each habit and fault of the traced graphs costs, on " + device.title;
+  table.keys = 2;
+  table.columns = {{"option"}, {"workload"}, {"without", "ms"}, {"with", "ms"}, {"change", "%"}};
+  auto time = [&](const NeusightWorkload& workload, const graph::EagerOptions& eager) {
+    graph::Graph graph = graph::build_graph(neusight_model(workload), neusight_run(workload, eager));
+    return predictor.forecast(graph, device, schedule::Driver::Framework, graph::Mode::Train, workload.batch)
+        .time.value;
+  };
+  auto add = [&](const char* name, const NeusightWorkload& workload, const graph::EagerOptions& changed) {
+    Seconds without = time(workload, {}), with = time(workload, changed);
+    table.rows.push_back({std::string(name), neusight_workload_name(workload),
+                          report::number(without.value() * 1e3, 2), report::number(with.value() * 1e3, 2),
+                          report::number(100 * (with / without - 1), 2)});
+  };
+  for (const Fault& fault : faults) {
+    graph::EagerOptions eager;
+    eager.*fault.option = true;
+    add(fault.name, parse_neusight_workload(fault.workload), eager);
+  }
+  add("gradients per operator", parse_neusight_workload("gpt2_large-train-1024-4"),
+      {.gradients = graph::GradientRules::PerOperator});
+  add("all of them", parse_neusight_workload("gpt2_large-train-1024-4"), graph::traced_with_faults());
+  table.notes = {"Our graph, with one option of graph/workload.h changed at a time."};
   return table;
 }
 

@@ -1,8 +1,9 @@
-// The operator graphs that NeuSight's authors traced (arXiv 2407.13853; neusight/operator_graphs.csv.zst of the
-// folder with measured data) beside ours: which operators, of which sizes, how often, and their FLOP.
+// The operator graphs that NeuSight's authors traced (arXiv 2407.13853; neusight/operator_graphs.csv.zst of
+// the folder with measured data) beside ours: which operators, of which sizes, how often, and their FLOP.
 //
 // Here is also the door through which the measured models enter: their names, which head was measured, and
-// that a measured iteration is a plain pass in FP32 over whole sequences, without loss, optimizer or cache.
+// that a measured iteration is a plain pass in FP32 over whole sequences, without loss, optimizer or cache,
+// with dropout where it trains.
 #pragma once
 
 #include <map>
@@ -13,11 +14,13 @@
 #include "orrery/graph/traced_operator.h"
 #include "orrery/graph/workload.h"
 #include "orrery/report/table.h"
+#include "orrery/schedule/predictor.h"
 
 namespace orrery::validate {
 
-// A row of the measured models: "gpt2_large", training or inference, and how it ran: "" alone, "fusion", "dp4",
-// "tp4", "pp4_1" (four devices; pipeline stages _ micro-batches). The batch is that of all devices together.
+// A row of the measured models: "gpt2_large", training or inference, and how it ran: "" alone, "fusion",
+// "dp4", "tp4", "pp4_1" (four devices; pipeline stages _ micro-batches). The batch is that of all devices
+// together.
 struct NeusightWorkload {
   std::string model;
   bool training = false;
@@ -28,8 +31,8 @@ struct NeusightWorkload {
 NeusightWorkload parse_neusight_workload(std::string_view name);
 std::string neusight_workload_name(const NeusightWorkload& workload);
 
-// The configuration that was measured, FP32, embeddings and head apart. BERT's inference ends in a classifier over two
-// classes, its training in both heads of pre-training.
+// The configuration that was measured, FP32, embeddings and head apart. BERT's inference ends in a classifier
+// over two classes, its training in both heads of pre-training.
 graph::ModelConfig neusight_model(const NeusightWorkload& workload);
 
 // How it ran on one device: eager, and for "fusion" with neighbouring vector operators joined; `tensor` and
@@ -42,6 +45,7 @@ graph::Workload neusight_run(const NeusightWorkload& workload, const graph::Eage
 struct TracedGraph {
   NeusightWorkload workload;
   std::map<graph::TracedOperator, int64_t> operators;
+  std::map<std::vector<graph::TracedOperator>, int64_t> fused;  // those that run as one, where several do
 };
 std::vector<TracedGraph> read_traced_graphs(const std::string& data_folder);
 
@@ -57,5 +61,8 @@ double product_flops(const std::map<graph::TracedOperator, int64_t>& operators, 
 
 // A row a workload: operators, how many differ, and the FLOP of products, theirs and ours.
 report::Table neusight_graph_table(const std::string& data_folder);
+// A row an option of graph::EagerOptions: what it changes in the forecast of a training iteration that shows
+// it.
+report::Table neusight_fault_table(const schedule::Predictor& predictor, const hardware::Device& device);
 
 }  // namespace orrery::validate
