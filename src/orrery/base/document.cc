@@ -57,17 +57,17 @@ const char* kind_name(Node::Kind kind) {
 // Builds the tree from a stream of events; both parsers feed it.
 class TreeBuilder {
  public:
-  TreeBuilder(std::string text, std::string file)
-      : source_(std::make_shared<Node::Source>(Node::Source{std::move(file), std::move(text)})) {}
+  TreeBuilder(std::string text, std::string file, int first_line = 1)
+      : source_(std::make_shared<Node::Source>(Node::Source{std::move(file), std::move(text), first_line})) {}
 
   const std::string& text() const { return source_->text; }
   Node take_root() {
-    if (!have_root_) fail(1, 1, "the file holds no value");
+    if (!have_root_) fail(source_->first_line, 1, "the file holds no value");
     return std::move(root_);
   }
 
   [[noreturn]] void fail(int line, int column, const std::string& message) const {
-    throw InputError(Place{source_->file, line, column}, message, source_->text);
+    throw InputError(Place{source_->file, line, column}, message, source_->text, source_->first_line);
   }
 
   void scalar(int line, int column, Node::Kind kind, std::string value) {
@@ -230,7 +230,8 @@ struct CountingIterator {
 
 class JsonEvents : public nlohmann::json_sax<nlohmann::json> {
  public:
-  JsonEvents(TreeBuilder& tree, const size_t& consumed) : tree_(tree), consumed_(consumed) {}
+  JsonEvents(TreeBuilder& tree, const size_t& consumed, int first_line)
+      : tree_(tree), consumed_(consumed), line_(first_line) {}
   bool null() override { return scalar(Node::Kind::Null, "null"); }
   bool boolean(bool value) override { return scalar(Node::Kind::Bool, value ? "true" : "false"); }
   bool number_integer(number_integer_t value) override { return number(std::to_string(value)); }
@@ -298,7 +299,7 @@ class JsonEvents : public nlohmann::json_sax<nlohmann::json> {
   TreeBuilder& tree_;
   const size_t& consumed_;
   size_t previous_end_ = 0, scanned_ = 0, line_begin_ = 0;
-  int line_ = 1, column_ = 1;
+  int line_, column_ = 1;
 };
 
 }  // namespace
@@ -308,7 +309,8 @@ Place Node::place() const {
 }
 
 void Node::fail(const std::string& message) const {
-  throw InputError(place(), message, source_ ? std::string_view(source_->text) : std::string_view());
+  if (!source_) throw InputError(place(), message);
+  throw InputError(place(), message, source_->text, source_->first_line);
 }
 
 const Node* Node::find(std::string_view key) const {
@@ -397,12 +399,12 @@ Node parse_yaml(std::string text, std::string file) {
   return tree.take_root();
 }
 
-Node parse_json(std::string text, std::string file) {
-  TreeBuilder tree(std::move(text), std::move(file));
+Node parse_json(std::string text, std::string file, int first_line) {
+  TreeBuilder tree(std::move(text), std::move(file), first_line);
   const char* begin = tree.text().data();
   const char* end = begin + tree.text().size();
   size_t consumed = 0;
-  JsonEvents events(tree, consumed);
+  JsonEvents events(tree, consumed, first_line);
   nlohmann::json::sax_parse(CountingIterator{begin, &consumed, begin}, CountingIterator{end, nullptr, begin},
                             &events);
   return tree.take_root();

@@ -56,6 +56,7 @@ class Node {
   friend class TreeBuilder;
   struct Source {
     std::string file, text;
+    int first_line = 1;  // of the file, where the text begins
   };
   std::shared_ptr<const Source> source_;
   int line_ = 0, column_ = 0;
@@ -66,7 +67,8 @@ class Node {
 };
 
 Node parse_yaml(std::string text, std::string file);
-Node parse_json(std::string text, std::string file);
+// `first_line`: where the text begins in its file (a file of one JSON value a line is parsed line by line).
+Node parse_json(std::string text, std::string file, int first_line = 1);
 // Reads a file of at most 512 MiB; .json is JSON, everything else YAML.
 Node read_document(const std::string& path);
 

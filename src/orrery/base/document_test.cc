@@ -33,6 +33,13 @@ TEST(Json, every_value_knows_its_first_byte) {
   EXPECT_EQ(place_of(root.at("c").at("d")), "4:31");
 }
 
+TEST(Json, a_line_of_a_longer_file_keeps_its_number) {
+  EXPECT_EQ(place_of(parse_json("[1, 2]", "f.jsonl", 7).items()[1]), "7:5");
+  EXPECT_THAT(error_of([] { parse_json("[1, x]", "f.jsonl", 7); }),
+              StartsWith("f.jsonl:7:5: not valid JSON"));
+  EXPECT_THAT(error_of([] { parse_json("[1, 2]", "f.jsonl", 7).fail("no"); }), HasSubstr("[1, 2]\n"));
+}
+
 TEST(Json, a_number_before_a_bracket_does_not_shift_what_follows) {
   Node root = parse_json("[[1],[22],{\"k\":3},4]", "f.json");
   EXPECT_EQ(place_of(root.items()[1]), "1:6");

@@ -18,14 +18,15 @@ std::string line_of(std::string_view text, int line) {
   return std::string(rest.substr(0, rest.find_first_of("\r\n")));
 }
 
-std::string with_place(const Place& place, const std::string& message, std::string_view text) {
+std::string with_place(const Place& place, const std::string& message, std::string_view text,
+                       int first_line) {
   std::string result = place.file;
   if (place.line > 0) result += ":" + std::to_string(place.line);
   if (place.line > 0 && place.column > 0) result += ":" + std::to_string(place.column);
   result += (result.empty() ? "" : ": ") + message;
   if (text.empty() || place.line <= 0) return result;
 
-  std::string shown = line_of(text, place.line);
+  std::string shown = line_of(text, place.line - first_line + 1);
   size_t caret = place.column > 0 ? static_cast<size_t>(place.column - 1) : 0;
   if (shown.size() > kLongestShownLine) {  // a window round the caret, for minified JSON
     size_t begin = caret > kLongestShownLine / 2 ? caret - kLongestShownLine / 2 : 0;
@@ -45,7 +46,8 @@ std::string with_place(const Place& place, const std::string& message, std::stri
 
 }  // namespace
 
-InputError::InputError(const Place& place, const std::string& message, std::string_view source_text)
-    : Error(with_place(place, message, source_text)), place_(place) {}
+InputError::InputError(const Place& place, const std::string& message, std::string_view source_text,
+                       int first_line)
+    : Error(with_place(place, message, source_text, first_line)), place_(place) {}
 
 }  // namespace orrery

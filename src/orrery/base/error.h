@@ -26,7 +26,9 @@ struct Place {
 class InputError : public Error {
  public:
   explicit InputError(const std::string& message) : Error(message) {}
-  InputError(const Place& place, const std::string& message, std::string_view source_text = {});
+  // `first_line`: the line of the file that the text begins with.
+  InputError(const Place& place, const std::string& message, std::string_view source_text = {},
+             int first_line = 1);
   const Place& place() const { return place_; }
 
  private:
