@@ -10,6 +10,7 @@
 #include "orrery/base/document.h"
 #include "orrery/base/storage.h"
 #include "orrery/base/text.h"
+#include "orrery/hardware/accelerator_reader.h"
 #include "orrery/hardware/device_reader.h"
 #include "orrery/hardware/prices.h"
 
@@ -90,6 +91,36 @@ bool is_path(std::string_view text) {
          text.ends_with(".json");
 }
 
+std::vector<CatalogueEntry> read_entries(const std::string& folder) {
+  std::vector<CatalogueEntry> entries;
+  std::error_code failure;
+  for (const auto& file : std::filesystem::directory_iterator(folder, failure)) {
+    if (file.path().extension() != ".yaml") continue;
+    Node root = read_document(file.path().string());
+    CatalogueEntry entry;
+    entry.name = file.path().stem().string();
+    entry.title = root.at("name").text();
+    if (const Node* aliases = root.find("aliases")) {
+      for (const Node& alias : aliases->items()) entry.aliases.push_back(alias.text());
+    }
+    entry.path = file.path().string();
+    entries.push_back(std::move(entry));
+  }
+  if (failure) throw InputError(fmt::format("{}: {}", folder, failure.message()));
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return entries;
+}
+
+const CatalogueEntry* exactly(const std::vector<CatalogueEntry>& entries, std::string_view name) {
+  std::string lowered = lower_case(name.substr(0, kLongestName));
+  for (const CatalogueEntry& entry : entries) {
+    if (entry.name == lowered ||
+        std::find(entry.aliases.begin(), entry.aliases.end(), lowered) != entry.aliases.end())
+      return &entry;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::vector<std::string> name_tokens(std::string_view name) {
@@ -111,23 +142,10 @@ std::string CheckedOn::text() const {
   return models ? "models" : kernels ? "kernels" : "none";
 }
 
-Catalogue::Catalogue(const std::string& data_folder) : folder_(data_folder) {
-  std::error_code failure;
-  for (const auto& file : std::filesystem::directory_iterator(folder_ + "/gpus", failure)) {
-    if (file.path().extension() != ".yaml") continue;
-    Node root = read_document(file.path().string());
-    CatalogueEntry entry;
-    entry.name = file.path().stem().string();
-    entry.title = root.at("name").text();
-    if (const Node* aliases = root.find("aliases")) {
-      for (const Node& alias : aliases->items()) entry.aliases.push_back(alias.text());
-    }
-    entry.path = file.path().string();
-    entries_.push_back(std::move(entry));
-  }
-  if (failure) throw InputError(fmt::format("{}/gpus: {}", folder_, failure.message()));
-  std::sort(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-}
+Catalogue::Catalogue(const std::string& data_folder)
+    : folder_(data_folder),
+      entries_(read_entries(folder_ + "/gpus")),
+      accelerators_(read_entries(folder_ + "/accelerators")) {}
 
 const Catalogue& Catalogue::shipped() {
   static const Catalogue kShipped(data_folder());
@@ -156,6 +174,7 @@ const CatalogueEntry& Catalogue::resolve(std::string_view name) const {
     known.push_back(entry.name);
     known.insert(known.end(), entry.aliases.begin(), entry.aliases.end());
   }
+  for (const CatalogueEntry& entry : accelerators_) known.push_back(entry.name);
   throw InputError(
       fmt::format("unknown GPU '{}'{}; 'orrery show gpus' lists all, and a .yaml file describes your own",
                   printable(name), suggestion(name, known)));
@@ -163,8 +182,13 @@ const CatalogueEntry& Catalogue::resolve(std::string_view name) const {
 
 Device Catalogue::device(std::string_view name_or_path) const {
   bool own = is_path(name_or_path);
-  std::string path = own ? std::string(name_or_path) : resolve(name_or_path).path;
-  Device device = read_device(read_document(path), read_families(folder_ + "/families.yaml"));
+  const CatalogueEntry* accelerator = own ? nullptr : exactly(accelerators_, name_or_path);
+  std::string path = own           ? std::string(name_or_path)
+                     : accelerator ? accelerator->path
+                                   : resolve(name_or_path).path;
+  Node root = read_document(path);
+  Device device = is_accelerator(root) ? read_accelerator(root)
+                                       : read_device(root, read_families(folder_ + "/families.yaml"));
   if (!own) device.name = std::filesystem::path(path).stem().string();
   device.price = price_of(device.name, folder_);
   return device;

@@ -30,21 +30,22 @@ class Catalogue {
   explicit Catalogue(const std::string& data_folder);  // throws InputError when a shipped file is damaged
   static const Catalogue& shipped();                   // of data_folder(), read once
 
-  const std::vector<CatalogueEntry>& entries() const { return entries_; }  // sorted by name
+  const std::vector<CatalogueEntry>& entries() const { return entries_; }            // GPUs, sorted by name
+  const std::vector<CatalogueEntry>& accelerators() const { return accelerators_; }  // sorted by name
 
-  // The entry that a name means. Throws InputError (exit status 2) when none does, with the nearest, or when
+  // The GPU that a name means. Throws InputError (exit status 2) when none does, with the nearest, or when
   // several do, with the list of them.
   const CatalogueEntry& resolve(std::string_view name) const;
 
-  // A device by name, or by path where the text holds a '/' or ends with .yaml, .yml or .json. Prices are
-  // filled in.
+  // A device by name, or by path where the text holds a '/' or ends with .yaml, .yml or .json; accelerators
+  // go by their exact name or alias. Prices are filled in.
   Device device(std::string_view name_or_path) const;
 
   CheckedOn checked_on(std::string_view device_name) const;
 
  private:
   std::string folder_;
-  std::vector<CatalogueEntry> entries_;
+  std::vector<CatalogueEntry> entries_, accelerators_;
 };
 
 // How names are compared: lower case, without vendor and product words, "a100 pcie 40gb" for "NVIDIA

@@ -220,6 +220,7 @@ TEST(Catalogue, prices_are_medians_of_dated_lists) {
 TEST(Catalogue, says_what_a_device_was_checked_on) {
   std::string folder = ::testing::TempDir() + "orrery_checked_on";
   std::filesystem::create_directories(folder + "/gpus");
+  std::filesystem::create_directories(folder + "/accelerators");
   std::filesystem::create_directories(folder + "/weights");
   std::ofstream(folder + "/weights/provenance.yaml")
       << "gpus:\n  - {name: A100-SXM4-80GB, kernels: [bf16, fp16]}\n  - {name: rtx-4090, models: "
