@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "orrery/base/text.h"
+#include "orrery/cost/accelerator/accelerator_model.h"
 #include "orrery/graph/model_catalogue.h"
 #include "orrery/graph/readers/onnx.h"
 #include "orrery/graph/readers/operator_csv.h"
@@ -83,7 +84,7 @@ void add_model_and_devices(CLI::App& app, ModelOnDevices& o, bool model_required
       "A known name, a config.json the folder that holds it, an .onnx file, or a CSV of operators");
   if (model_required) model->required();
   app.add_option("--device,--gpu", o.devices,
-                 std::string("GPUs, by name or file, separated by commas [") + kDefaultDevices + "]");
+                 std::string("Devices, by name or file, separated by commas [") + kDefaultDevices + "]");
   app.add_option("--mode", o.mode, "One phase alone: prefill, decode or train; without it the serving table")
       ->check(CLI::IsMember(names(kModes)));
   app.add_option("--prompt", o.prompt, "Prompt tokens of a request")
@@ -133,6 +134,21 @@ void add_model_and_devices(CLI::App& app, ModelOnDevices& o, bool model_required
          "default or roofline; for FP32 also what others published: neusight, linear (Li et al.), habitat")
       ->check(CLI::IsMember(schedule::predictor_names()))
       ->capture_default_str();
+  app.add_option("--array", o.array,
+                 "Accelerators: how folds of an array follow each other: pipelined, or scalesim (one after "
+                 "another, no "
+                 "memory: SCALE-Sim's compute cycles)")
+      ->check(CLI::IsMember({"pipelined", "scalesim"}))
+      ->capture_default_str();
+  app.add_option("--dataflow", o.dataflow,
+                 "Accelerators: ws, os, is or best [best; with --array scalesim ws]")
+      ->check(CLI::IsMember({"ws", "os", "is", "best"}));
+  app.add_option("--vector-costs", o.vector_costs,
+                 "Accelerators: cycles an element, revised or released (docs/wham.md)")
+      ->check(CLI::IsMember({"revised", "released"}))
+      ->capture_default_str();
+  app.add_flag("--pack-groups", o.pack_groups,
+               "Accelerators: groups of a convolution side by side on one array");
   app.add_option("--weights", o.weights, "Constants from 'orrery fit latency' in place of the shipped ones");
   app.add_option("--dim", o.dims, "ONNX: the value of a symbolic dimension, such as batch=8");
 }
@@ -203,6 +219,16 @@ void read_operators_into(schedule::GraphRequest& request, const ModelOnDevices& 
 
 }  // namespace
 
+cost::AcceleratorOptions accelerator_options(const ModelOnDevices& o) {
+  cost::AcceleratorOptions options;
+  if (*cost::parse_array_mode(o.array) == cost::ArrayMode::ScaleSim)
+    options = cost::scalesim_options(cost::Dataflow::WeightStationary);
+  if (!o.dataflow.empty()) options.dataflow = *cost::parse_dataflow(o.dataflow);
+  options.vector = *cost::parse_vector_costs(o.vector_costs);
+  options.pack_groups = o.pack_groups;
+  return options;
+}
+
 bool is_graph_file(const std::string& model) {
   return model.ends_with(".onnx") || model.ends_with(".csv");
 }
@@ -220,6 +246,7 @@ schedule::GraphRequest to_graph_request(const ModelOnDevices& o) {
   request.devices = find_devices(o.devices);
   request.predictor = o.predictor;
   request.weights = o.weights;
+  request.accelerators = accelerator_options(o);
   return request;
 }
 
@@ -260,6 +287,7 @@ schedule::LatencyRequest to_request(const ModelOnDevices& o) {
   if (o.dollars_per_hour > 0) request.dollars_per_hour = o.dollars_per_hour;
   request.predictor = o.predictor;
   request.weights = o.weights;
+  request.accelerators = accelerator_options(o);
   return request;
 }
 

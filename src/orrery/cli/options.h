@@ -21,13 +21,14 @@ struct ModelOnDevices {
   std::string model;
   std::string devices;  // comma-separated names or files
   std::string mode, type, attention = "flash", recompute = "none", optimizer = "mixed-adam",
-                          predictor = "default", weights;
+                          predictor = "default", weights, array = "pipelined", dataflow,
+                          vector_costs = "revised";
   std::vector<std::string> dims;  // ONNX: batch=8
   int64_t prompt = 2048, output_tokens = 256, batch = 0, max_batch = 256, sequence = 0;
   int tensor_parallel = 1, expert_parallel = 1, frozen_layers = 0;
   int data_parallel = 1, pipeline_parallel = 1, micro_batches = 1;
   std::string pipeline_schedule = "1f1b", cluster;
-  bool no_fuse = false;
+  bool no_fuse = false, pack_groups = false;
   double memory_utilization = 0.9, dollars_per_hour = 0;
 };
 void add_model_and_devices(CLI::App& app, ModelOnDevices& options, bool model_required);
@@ -37,6 +38,7 @@ void add_distribution(CLI::App& app, ModelOnDevices& options);
 
 // Resolves names and files. Throws InputError for what is not known or makes no sense.
 std::vector<hardware::Device> find_devices(const std::string& names);
+cost::AcceleratorOptions accelerator_options(const ModelOnDevices& options);
 schedule::LatencyRequest to_request(const ModelOnDevices& options);
 
 // A model that is a graph already: an .onnx file or a CSV of operators.

@@ -81,7 +81,9 @@ Action declare_predict_latency(CLI::App& app, Common& common) {
   add_model_and_devices(app, options->on, false);
   add_distribution(app, options->on);
   app.add_option("--kernels", options->kernels,
-                 "Prices every row of a CSV of kernels; writes them again with latency_ms, low_ms, high_ms");
+                 "Prices every row of a CSV of kernels, on --device or the device in its column gpu; writes "
+                 "them again with "
+                 "latency_ms, low_ms, high_ms, and on accelerators cycles");
   app.add_option("--layout", options->layout,
                  "What n and k mean in --kernels: 'mnk' (k is the contraction) or 'neusight' (n is) [told by "
                  "the columns where they tell]")
@@ -101,13 +103,15 @@ Action declare_predict_latency(CLI::App& app, Common& common) {
       throw InputError(
           "expected one of a model, --kernels FILE and --runs FILE; see 'orrery predict latency --help'");
     if (!options->on.model.empty()) return predict_model(*options, common);
-    schedule::Predictor predictor(options->on.predictor, options->on.weights);
+    schedule::Predictor predictor(options->on.predictor, options->on.weights,
+                                  accelerator_options(options->on));
     if (!options->kernels.empty()) {
       CsvTable table = read_csv(options->kernels);
       auto layout = options->layout.empty() ? schedule::KernelLayout::Auto
                                             : *schedule::parse_kernel_layout(options->layout);
       return write_rows(
-          schedule::write_kernels(table, schedule::price_kernels(table, layout, predictor, common.context())),
+          schedule::write_kernels(table, schedule::price_kernels(table, layout, predictor, common.context(),
+                                                                 options->on.devices)),
           common);
     }
     CsvTable table = read_csv(options->runs);

@@ -40,10 +40,13 @@ uint64_t fingerprint(const hardware::Device& device) {
     for (double v :
          {1.0 * chip->matrix_cores, 1.0 * chip->columns, 1.0 * chip->rows, 1.0 * chip->vector_cores,
           1.0 * chip->lanes, chip->matrix_buffer.value(), chip->vector_buffer.value(),
-          chip->global_buffer.value(), 1.0 * chip->word_bits, chip->clock.value()}) {
+          chip->global_buffer.value(), chip->global_bytes_per_cycle, 1.0 * chip->word_bits,
+          1.0 * chip->accumulator_bits, chip->clock.value(), 1.0 * chip->energy.word_bits,
+          chip->energy.multiply_accumulate.value(), chip->energy.registers.value(),
+          chip->energy.register_accesses, chip->energy.global_at_reference.value(),
+          chip->energy.reference.value(), chip->energy.dram.value()}) {
       h = fold(h, v);
     }
-    h = fold(h, chip->words_per_cycle);
   }
   return h;
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "orrery/base/units.h"
+#include "orrery/hardware/technology.h"
 
 namespace orrery::hardware {
 
@@ -28,7 +29,8 @@ struct Accelerator {
   double global_bytes_per_cycle = 4096;  // global buffer to cores, the whole chip
   int word_bits = 16, accumulator_bits = 32;
   Hertz clock{1.05e9};
-  std::string area_table = "cacti22-w16", energy_table = "wham-default";  // in data/technologies
+  std::string area_table = "cacti22-w16";  // in data/technologies
+  EnergyTable energy;                      // no name: not known
   Uncore uncore;
 
   double matrix_elements() const {

@@ -53,8 +53,9 @@ AreaBreakdown area(const Accelerator& chip, const AreaTable& table) {
 }
 
 PowerBreakdown thermal_design_power(const Accelerator& chip, BytesPerSecond dram, SquareMetres core,
-                                    const EnergyTable& energy, double calibration) {
+                                    double calibration) {
   // Energies are per word of the table's width; others in proportion.
+  const EnergyTable& energy = chip.energy;
   double width = static_cast<double>(chip.word_bits) / energy.word_bits;
   double cycle = (energy.multiply_accumulate + energy.registers * energy.register_accesses).value() * width;
   double clock = chip.clock.value(), table_word = energy.word_bits / 8.0;
@@ -70,9 +71,8 @@ PowerBreakdown thermal_design_power(const Accelerator& chip, BytesPerSecond dram
   return power;
 }
 
-double power_calibration(const Accelerator& chip, BytesPerSecond dram, SquareMetres core,
-                         const EnergyTable& energy, Watts published) {
-  PowerBreakdown power = thermal_design_power(chip, dram, core, energy);
+double power_calibration(const Accelerator& chip, BytesPerSecond dram, SquareMetres core, Watts published) {
+  PowerBreakdown power = thermal_design_power(chip, dram, core);
   double still = (power.leakage + power.uncore).value();
   if (published.value() <= still) {
     throw InputError(

@@ -35,11 +35,10 @@ struct PowerBreakdown {
 // calibration: a factor on the dynamic part for what the template leaves out (clock tree, ports, voltage
 // margin).
 PowerBreakdown thermal_design_power(const Accelerator&, BytesPerSecond dram, SquareMetres core,
-                                    const EnergyTable&, double calibration = 1);
+                                    double calibration = 1);
 
 // The factor with which a design lands on its published power. Throws InputError where leakage and uncore
 // alone exceed it.
-double power_calibration(const Accelerator&, BytesPerSecond dram, SquareMetres core, const EnergyTable&,
-                         Watts published);
+double power_calibration(const Accelerator&, BytesPerSecond dram, SquareMetres core, Watts published);
 
 }  // namespace orrery::hardware

@@ -133,10 +133,10 @@ class Reader {
       chip_.area_table = name->as_string();
       known(*name, [&] { area_table(chip_.area_table); });
     }
-    if (const Node* name = root_.find("energy_table")) {
-      chip_.energy_table = name->as_string();
-      known(*name, [&] { energy_table(chip_.energy_table); });
-    }
+    std::string energy = "wham-default";
+    if (const Node* name = root_.find("energy_table")) energy = name->as_string();
+    known(root_.find("energy_table") ? root_.at("energy_table") : root_,
+          [&] { chip_.energy = energy_table(energy); });
   }
 
   template <class Read>
@@ -211,7 +211,7 @@ std::string accelerator_yaml(const Device& device) {
   if (!device.memory_type.empty()) line("memory_type", device.memory_type);
   line("memory_bandwidth", fmt::format("{} B/s", device.memory_bandwidth.value()));
   line("area_table", chip.area_table);
-  line("energy_table", chip.energy_table);
+  if (!chip.energy.name.empty()) line("energy_table", chip.energy.name);
   if (chip.uncore.area.value() > 0 || chip.uncore.power.value() > 0) {
     std::string area = fmt::format("area: {} mm2", chip.uncore.area.value() * 1e6);
     std::string power = fmt::format("power: {} W", chip.uncore.power.value());

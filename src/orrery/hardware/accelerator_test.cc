@@ -112,28 +112,24 @@ TEST(AreaLaw, a_tpuv1_multiplier_is_twice_as_large_in_silicon) {
 double tdp(const Device& device, double calibration = 1) {
   const Accelerator& chip = *device.accelerator();
   SquareMetres core = core_area(chip, area_table(chip.area_table));
-  return thermal_design_power(chip, device.memory_bandwidth, core, energy_table(chip.energy_table),
-                              calibration)
-      .total()
-      .value();
+  return thermal_design_power(chip, device.memory_bandwidth, core, calibration).total().value();
 }
 
 TEST(Power, of_the_tpuv2_tuple_sums_everything_busy) {
   Device device = Catalogue::shipped().device("tpuv2");
   EXPECT_NEAR(tdp(device), 112.93, 0.005);
   const Accelerator& chip = *device.accelerator();
-  EnergyTable energy = energy_table(chip.energy_table);
   SquareMetres core = core_area(chip, area_table(chip.area_table));
-  double factor = power_calibration(chip, device.memory_bandwidth, core, energy, device.tdp);
+  double factor = power_calibration(chip, device.memory_bandwidth, core, device.tdp);
   EXPECT_NEAR(tdp(device, factor), 280, 1e-9);
-  EXPECT_THROW(power_calibration(chip, device.memory_bandwidth, core, energy, Watts(60)), InputError);
+  EXPECT_THROW(power_calibration(chip, device.memory_bandwidth, core, Watts(60)), InputError);
 }
 
 TEST(Power, calibrated_once_orders_the_tpus_as_published) {
   Device v2 = Catalogue::shipped().device("tpuv2");
   const Accelerator& chip = *v2.accelerator();
-  double factor = power_calibration(chip, v2.memory_bandwidth, core_area(chip, area_table(chip.area_table)),
-                                    energy_table(chip.energy_table), v2.tdp);
+  double factor =
+      power_calibration(chip, v2.memory_bandwidth, core_area(chip, area_table(chip.area_table)), v2.tdp);
   auto power = [&](const char* name) { return tdp(Catalogue::shipped().device(name), factor); };
   EXPECT_LT(power("tpuv1"), power("tpuv2"));
   EXPECT_LT(power("tpuv2"), power("tpuv3"));

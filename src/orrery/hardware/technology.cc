@@ -85,10 +85,6 @@ Node table_document(const std::string& name_or_path, std::string_view kind) {
   return root;
 }
 
-std::string table_name(const std::string& name_or_path) {
-  return std::filesystem::path(name_or_path).stem().string();
-}
-
 }  // namespace
 
 SquareMetres CapacityTable::area(Bytes capacity) const {
@@ -164,11 +160,11 @@ EnergyTable read_energy_table(const Node& root, const std::string& name) {
 }
 
 AreaTable area_table(const std::string& name_or_path) {
-  return read_area_table(table_document(name_or_path, "area"), table_name(name_or_path));
+  return read_area_table(table_document(name_or_path, "area"), name_or_path);
 }
 
 EnergyTable energy_table(const std::string& name_or_path) {
-  return read_energy_table(table_document(name_or_path, "energy"), table_name(name_or_path));
+  return read_energy_table(table_document(name_or_path, "energy"), name_or_path);
 }
 
 AreaTable at_process(AreaTable table, double to) {

@@ -51,7 +51,7 @@ DeviceAnswer answer_for(const GraphRequest& r, const Predictor& predictor, const
 }  // namespace
 
 LatencyReport predict_graph_latency(const GraphRequest& request, const RunContext& context) {
-  Predictor predictor(request.predictor, request.weights);
+  Predictor predictor(request.predictor, request.weights, request.accelerators);
   LatencyReport report;
   report.model = request.name;
   report.config.name = request.name;

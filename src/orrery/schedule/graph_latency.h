@@ -4,6 +4,7 @@
 #pragma once
 
 #include "orrery/base/run_context.h"
+#include "orrery/cost/accelerator/accelerator_model.h"
 #include "orrery/schedule/latency_report.h"
 
 namespace orrery::schedule {
@@ -17,6 +18,7 @@ struct GraphRequest {
   int64_t batch = 1;  // samples of a pass
   std::vector<hardware::Device> devices;
   std::string predictor = "default", weights;
+  cost::AcceleratorOptions accelerators;
   bool timeline = false;
   std::vector<std::string> notes;  // of the reader
 };

@@ -64,7 +64,7 @@ std::string plain_name(std::string_view op) {
 
 struct Columns {
   explicit Columns(const CsvTable& t)
-      : gpu(t.find("gpu") >= 0 ? t.find("gpu") : t.at("gpu")),
+      : gpu(t.find("gpu")),
         op(t.find("op")),
         dtype(t.find("dtype")),
         b(t.find("b")),
@@ -85,9 +85,12 @@ struct Columns {
         kernel_size(t.find("kernel_size")),
         input_size(t.find("input_size")),
         stride(t.find("stride")),
-        padding(t.find("padding")) {}
+        padding(t.find("padding")),
+        kernel_width(t.find("kernel_width")),
+        input_width(t.find("input_width")),
+        groups(t.find("groups")) {}
   int gpu, op, dtype, b, batch, m, n, k, h, phase, batch_size, input_length, step, heads, kv_heads, head_dim,
-      in_channels, out_channels, kernel_size, input_size, stride, padding;
+      in_channels, out_channels, kernel_size, input_size, stride, padding, kernel_width, input_width, groups;
 };
 
 bool filled(const CsvTable& table, size_t row, int column) {
@@ -110,7 +113,8 @@ class RowReader {
 
  private:
   int64_t size(size_t row, int column, std::string_view name, int64_t low = 1) const {
-    if (column < 0) table_.fail(row, columns_.gpu, fmt::format("this kind of row needs a column '{}'", name));
+    if (column < 0)
+      table_.fail(row, std::max(0, columns_.gpu), fmt::format("this kind of row needs a column '{}'", name));
     return table_.integer(row, column, low, kMostSize);
   }
 
@@ -194,11 +198,16 @@ class RowReader {
     s.batch = size(row, c.batch, "batch");
     s.in_channels = size(row, c.in_channels, "in_channels");
     s.out_channels = size(row, c.out_channels, "out_channels");
-    s.height = s.width = size(row, c.input_size, "input_size");
-    s.kernel_h = s.kernel_w = size(row, c.kernel_size, "kernel_size");
+    s.height = size(row, c.input_size, "input_size");
+    s.width = table_.integer_or(row, c.input_width, s.height, 1, kMostSize);
+    s.kernel_h = size(row, c.kernel_size, "kernel_size");
+    s.kernel_w = table_.integer_or(row, c.kernel_width, s.kernel_h, 1, kMostSize);
+    s.groups = table_.integer_or(row, c.groups, 1, 1, kMostSize);
+    if (s.in_channels % s.groups != 0 || s.out_channels % s.groups != 0)
+      table_.fail(row, c.groups, "groups must divide in_channels and out_channels");
     s.stride_h = s.stride_w = table_.integer_or(row, c.stride, 1, 1, kMostSize);
     s.pad_h = s.pad_w = table_.integer_or(row, c.padding, 0, 0, kMostSize);
-    if (s.kernel_h > s.height + 2 * s.pad_h)
+    if (s.kernel_h > s.height + 2 * s.pad_h || s.kernel_w > s.width + 2 * s.pad_w)
       table_.fail(row, c.kernel_size, "the kernel is larger than its padded input");
     return graph::make(s, type(row, DataType::FP32));
   }
@@ -240,30 +249,47 @@ std::vector<graph::Kernel> read_kernels(const CsvTable& table, KernelLayout layo
   return kernels;
 }
 
-std::vector<KernelTimes> price_kernels(const CsvTable& table, KernelLayout layout, const Predictor& predictor,
-                                       const RunContext& context) {
-  if (layout == KernelLayout::Auto) layout = detect_layout(table);
-  RowReader reader(table, layout);
-  const int gpu = table.at("gpu");
-  const cost::Measured measured =
-      layout == KernelLayout::NeuSight ? cost::Measured::FromHost : cost::Measured::FromGraph;
+namespace {
 
-  // Devices are few: resolved once each, in order of appearance.
+// Devices are few: resolved once each, in order of appearance.
+struct RowDevices {
   std::vector<hardware::Device> devices;
+  std::vector<uint32_t> of_row;
+};
+
+RowDevices one_device(const CsvTable& table, const std::string& name) {
+  return {{hardware::Catalogue::shipped().device(name)}, std::vector<uint32_t>(table.rows())};
+}
+
+RowDevices devices_of_rows(const CsvTable& table) {
+  const int gpu = table.at("gpu");
+  RowDevices found;
   std::unordered_map<std::string_view, uint32_t> index;
-  std::vector<uint32_t> device_of(table.rows());
+  found.of_row.resize(table.rows());
   for (size_t row = 0; row < table.rows(); ++row) {
     std::string_view name = table.cell(row, gpu);
-    auto [at, fresh] = index.emplace(name, static_cast<uint32_t>(devices.size()));
+    auto [at, fresh] = index.emplace(name, static_cast<uint32_t>(found.devices.size()));
     if (fresh) {
       try {
-        devices.push_back(hardware::Catalogue::shipped().device(name));
+        found.devices.push_back(hardware::Catalogue::shipped().device(name));
       } catch (const InputError& e) {
         table.fail(row, gpu, e.what());
       }
     }
-    device_of[row] = at->second;
+    found.of_row[row] = at->second;
   }
+  return found;
+}
+
+}  // namespace
+
+std::vector<KernelTimes> price_kernels(const CsvTable& table, KernelLayout layout, const Predictor& predictor,
+                                       const RunContext& context, const std::string& device) {
+  if (layout == KernelLayout::Auto) layout = detect_layout(table);
+  RowReader reader(table, layout);
+  const cost::Measured measured =
+      layout == KernelLayout::NeuSight ? cost::Measured::FromHost : cost::Measured::FromGraph;
+  const auto [devices, device_of] = device.empty() ? devices_of_rows(table) : one_device(table, device);
 
   std::vector<KernelTimes> times(table.rows());
   parallel_for(table.rows(), kChunk, context.threads, [&](size_t begin, size_t end, size_t) {
@@ -281,7 +307,7 @@ std::vector<KernelTimes> price_kernels(const CsvTable& table, KernelLayout layou
       for (size_t i = 0; i < batch.size(); ++i) {
         double ms = costs[i].time.value() * 1e3;
         times[rows[d][i]] = {ms, ms * static_cast<double>(costs[i].low),
-                             ms * static_cast<double>(costs[i].high)};
+                             ms * static_cast<double>(costs[i].high), costs[i].cycles.value()};
       }
     }
   });
@@ -289,13 +315,16 @@ std::vector<KernelTimes> price_kernels(const CsvTable& table, KernelLayout layou
 }
 
 std::string write_kernels(const CsvTable& table, const std::vector<KernelTimes>& times) {
-  constexpr std::array<std::string_view, 3> kAdded = {"latency_ms", "low_ms", "high_ms"};
+  const bool cycles = !times.empty() && std::all_of(times.begin(), times.end(),
+                                                    [](const KernelTimes& t) { return t.cycles > 0; });
+  std::vector<std::string_view> added = {"latency_ms", "low_ms", "high_ms"};
+  if (cycles) added.push_back("cycles");
   std::vector<std::string> header;
   for (const std::string& column : table.columns()) {
-    bool taken = std::find(kAdded.begin(), kAdded.end(), column) != kAdded.end();
+    bool taken = std::find(added.begin(), added.end(), column) != added.end();
     header.push_back(taken ? "measured_" + column : column);
   }
-  header.insert(header.end(), kAdded.begin(), kAdded.end());
+  header.insert(header.end(), added.begin(), added.end());
   std::string text = csv_row(header) + "\n";
   text.reserve(table.rows() * 96);
   const int columns = static_cast<int>(table.columns().size());
@@ -310,8 +339,10 @@ std::string write_kernels(const CsvTable& table, const std::vector<KernelTimes>&
       }
       text += ',';
     }
-    fmt::format_to(std::back_inserter(text), "{:.6g},{:.6g},{:.6g}\n", times[row].milliseconds,
-                   times[row].low, times[row].high);
+    fmt::format_to(std::back_inserter(text), "{:.6g},{:.6g},{:.6g}", times[row].milliseconds, times[row].low,
+                   times[row].high);
+    if (cycles) fmt::format_to(std::back_inserter(text), ",{:.0f}", times[row].cycles);
+    text += '\n';
   }
   return text;
 }

@@ -408,7 +408,7 @@ LatencyReport begin_report(const LatencyRequest& r) {
 
 LatencyReport predict_latency(const LatencyRequest& request, const RunContext& context) {
   LatencyRequest r = checked(request);
-  Predictor predictor(r.predictor, r.weights);
+  Predictor predictor(r.predictor, r.weights, r.accelerators);
   LatencyReport report = begin_report(r);
   report.predictor = predictor.name();
   report.weights = predictor.weights_title();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "orrery/base/run_context.h"
+#include "orrery/cost/accelerator/accelerator_model.h"
 #include "orrery/hardware/cluster.h"
 #include "orrery/schedule/latency_report.h"
 
@@ -31,6 +32,7 @@ struct LatencyRequest {
   std::optional<double> dollars_per_hour;
   std::string predictor = "default";
   std::string weights;  // a file from `orrery fit latency`; empty = shipped
+  cost::AcceleratorOptions accelerators;
   bool curves = true, timeline = false;
 };
 

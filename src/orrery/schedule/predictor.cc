@@ -8,8 +8,8 @@
 
 #include "orrery/base/document.h"
 #include "orrery/base/text.h"
+#include "orrery/cost/accelerator/accelerator_model.h"
 #include "orrery/cost/calibration.h"
-#include "orrery/cost/fold_model.h"
 #include "orrery/cost/gpu_model.h"
 #include "orrery/cost/neusight/habitat_model.h"
 #include "orrery/cost/neusight/linear_model.h"
@@ -117,10 +117,13 @@ void run_as(graph::ModelConfig& model, DataType type) {
   model.quantization = quantization;
 }
 
-Predictor::Predictor(const std::string& predictor, const std::string& weights)
-    : Predictor(nullptr, weights.empty() || is_published(predictor) || cost::is_calibration_file(weights)
-                             ? cost::Weights::shipped()
-                             : cost::Weights::read(weights)) {
+Predictor::Predictor(const std::string& predictor, const std::string& weights,
+                     const cost::AcceleratorOptions& accelerators)
+    : Predictor(nullptr,
+                weights.empty() || is_published(predictor) || cost::is_calibration_file(weights)
+                    ? cost::Weights::shipped()
+                    : cost::Weights::read(weights),
+                accelerators) {
   std::vector<std::string> names = predictor_names();
   if (predictor == "default") {
     auto gpu = std::make_shared<cost::GpuModel>(weights_);
@@ -142,10 +145,11 @@ Predictor::Predictor(const std::string& predictor, const std::string& weights)
 }
 
 Predictor::Predictor(std::shared_ptr<const cost::OperatorModel> model,
-                     std::shared_ptr<const cost::Weights> weights)
+                     std::shared_ptr<const cost::Weights> weights,
+                     const cost::AcceleratorOptions& accelerators)
     : weights_(std::move(weights)),
       model_(std::move(model)),
-      fold_(std::make_shared<cost::FoldModel>()),
+      fold_(std::make_shared<cost::AcceleratorModel>(accelerators)),
       memo_(std::make_shared<cost::PriceMemo>()) {
   if (model_) name_ = model_->title();
   weights_title_ = weights_->title();

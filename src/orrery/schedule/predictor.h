@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "orrery/cost/accelerator/accelerator_model.h"
 #include "orrery/cost/gpu_model.h"
 #include "orrery/cost/price_memo.h"
 #include "orrery/cost/weights.h"
@@ -34,9 +35,12 @@ class Predictor {
  public:
   // predictor: one of predictor_names(). weights: a file, empty = shipped. Throws InputError for an unknown
   // name or a bad file.
-  explicit Predictor(const std::string& predictor = "default", const std::string& weights = {});
+  // `accelerators`: how devices of systolic arrays are priced.
+  explicit Predictor(const std::string& predictor = "default", const std::string& weights = {},
+                     const cost::AcceleratorOptions& accelerators = {});
   // With an operator model of one's own (leave-one-out fits); engine terms from the weights.
-  Predictor(std::shared_ptr<const cost::OperatorModel> model, std::shared_ptr<const cost::Weights> weights);
+  Predictor(std::shared_ptr<const cost::OperatorModel> model, std::shared_ptr<const cost::Weights> weights,
+            const cost::AcceleratorOptions& accelerators = {});
 
   const std::string& name() const { return name_; }
   const cost::Weights& weights() const { return *weights_; }
