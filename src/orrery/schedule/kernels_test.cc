@@ -122,5 +122,24 @@ TEST(MeasuredKernels, fp32_products_of_unseen_gpus_are_priced_within_a_third) {
   }
 }
 
+TEST(Kernels, on_an_accelerator_every_row_has_its_cycles) {
+  CsvTable table(
+      "m,n,k,batch,dtype,in_channels,out_channels,kernel_size,input_size,input_width,stride,padding,groups\n"
+      "12544,64,147,1,bf16,,,,,,,,\n"
+      "7,9,11,3,bf16,,,,,,,,\n"
+      ",,,1,,32,32,3,10,12,1,0,32\n",
+      "rows.csv");
+  cost::AcceleratorOptions serial = cost::scalesim_options(cost::Dataflow::WeightStationary);
+  std::vector<KernelTimes> times =
+      price_kernels(table, KernelLayout::Mnk, Predictor("default", {}, serial), {}, "tpuv2-vpu");
+  // Shares of two cores: 6272 rows; two of three products; 16 of 32 groups.
+  EXPECT_EQ(times[0].cycles, 2 * (382 + 6272));
+  EXPECT_EQ(times[1].cycles, 2 * (382 + 7));
+  EXPECT_EQ(times[2].cycles, 16 * (382 + 80));
+  std::string written = write_kernels(table, times);
+  EXPECT_NE(written.find("latency_ms,low_ms,high_ms,cycles\n"), std::string::npos);
+  EXPECT_NE(written.find(",13308\n"), std::string::npos) << written;
+}
+
 }  // namespace
 }  // namespace orrery::schedule
