@@ -44,8 +44,8 @@ struct ArrayRun {
   double lhs_reads = 0, rhs_reads = 0, out_writes = 0;
 };
 
-// One dataflow; Best is the fastest of the three, among equals the one with the fewest words, then the first of ws, os,
-// is.
+// One dataflow; Best is the fastest of the three, among equals the one with the fewest words, then the first
+// of ws, os, is.
 ArrayRun run_on_array(const graph::GemmSize&, Array, ArrayMode, Dataflow);
 // The better of the product as given and with M and N exchanged.
 ArrayRun run_either_way(const graph::GemmSize&, Array, ArrayMode, Dataflow);

@@ -79,7 +79,7 @@ TEST(ArrayCycles, either_way_is_the_better_of_both_and_keeps_whose_words_are_who
   ArrayRun either = run_either_way(wide, deep, ArrayMode::Pipelined, Dataflow::WeightStationary);
   ASSERT_TRUE(either.transposed);
   EXPECT_LT(either.cycles, given.cycles);
-  EXPECT_EQ(either.lhs_reads, 8.0 * 1024);      // now the stationary one: read once
+  EXPECT_EQ(either.lhs_reads, 8.0 * 1024);     // now the stationary one: read once
   EXPECT_EQ(either.rhs_reads, 4096.0 * 1024);  // streams past one column of folds
 }
 
