@@ -1,0 +1,226 @@
+#include "orrery/keyindex/inner_node.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "orrery/base/error.h"
+
+namespace orrery::keyindex {
+namespace {
+
+// The trie: words of 64 bits. A node at a word offset is
+//   {u16 spans, u16 skip bytes, u16 first separator, u16 end separator}, the skip bytes padded to words,
+//   the spans (eight key bytes, big-endian, zeros behind the end) in order, then for each {u16 first separator, u16 what}.
+// `what` says how to go on with a key that has exactly this span:
+constexpr uint16_t kEndsHere = 0x8000;  // | n: one separator, which ends after n bytes of the span
+constexpr uint16_t kCompare = 0xffff;   // separators that end within the span and differ by NULs: compare whole
+// else: the word offset of the node below.
+
+struct TrieHead {
+  uint16_t spans, skip, first, end;
+};
+struct SpanTo {
+  uint16_t first, what;
+};
+
+size_t common(std::string_view a, std::string_view b) {
+  size_t most = std::min(a.size(), b.size()), size = 0;
+  while (size < most && a[size] == b[size]) ++size;
+  return size;
+}
+
+inline uint64_t span_at(std::string_view key, size_t position) {
+  uint64_t span = 0;
+  if (position + 8 <= key.size()) {
+    std::memcpy(&span, key.data() + position, 8);
+    return std::endian::native == std::endian::little ? __builtin_bswap64(span) : span;
+  }
+  if (position >= key.size()) return 0;
+  size_t left = key.size() - position;
+  if (key.size() >= 8) {  // the last eight bytes of the key, those before `position` shifted out
+    std::memcpy(&span, key.data() + key.size() - 8, 8);
+    if (std::endian::native == std::endian::little) span = __builtin_bswap64(span);
+    return span << (8 * (8 - left));
+  }
+  for (size_t i = 0; i < left; ++i)
+    span |= uint64_t{static_cast<unsigned char>(key[position + i])} << (56 - 8 * i);
+  return span;
+}
+
+class TrieBuilder {
+ public:
+  explicit TrieBuilder(const std::vector<std::string>& separators) : separators_(separators) {}
+  std::vector<uint64_t> build(size_t known) {
+    node(1, separators_.size(), known);
+    return std::move(words_);
+  }
+
+ private:
+  // Writes the node over separators [first, end), which share their first `position` bytes; returns its offset.
+  size_t node(size_t first, size_t end, size_t position) {
+    std::string_view low = first < end ? std::string_view(separators_[first]) : std::string_view();
+    size_t skip = 0;
+    if (first < end) {
+      skip = common(low.substr(position), std::string_view(separators_[end - 1]).substr(position));
+      if (end - first == 1) skip = skip > 8 ? skip - 8 : 0;  // the last bytes make the span
+    }
+    size_t at = words_.size(), spans_at = at + 1 + (skip + 7) / 8;
+    std::vector<uint64_t> spans;
+    std::vector<size_t> firsts;
+    for (size_t i = first; i < end; ++i) {
+      uint64_t span = span_at(separators_[i], position + skip);
+      if (!spans.empty() && spans.back() == span) continue;
+      spans.push_back(span);
+      firsts.push_back(i);
+    }
+    TrieHead head{static_cast<uint16_t>(spans.size()), static_cast<uint16_t>(skip), static_cast<uint16_t>(first - 1),
+                  static_cast<uint16_t>(end - 1)};
+    size_t to_at = spans_at + spans.size();
+    words_.resize(to_at + (spans.size() + 1) / 2);
+    std::memcpy(&words_[at], &head, 8);
+    if (skip) std::memcpy(&words_[at + 1], low.data() + position, skip);
+    for (size_t s = 0; s < spans.size(); ++s) {
+      words_[spans_at + s] = spans[s];
+      size_t begin = firsts[s], stop = s + 1 < firsts.size() ? firsts[s + 1] : end;
+      SpanTo to{static_cast<uint16_t>(begin - 1), go_on(begin, stop, position + skip)};
+      std::memcpy(reinterpret_cast<char*>(words_.data() + to_at) + 4 * s, &to, 4);
+    }
+    return at;
+  }
+
+  uint16_t go_on(size_t first, size_t end, size_t position) {
+    size_t shortest = separators_[first].size() - position;
+    for (size_t i = first; i < end; ++i) shortest = std::min(shortest, separators_[i].size() - position);
+    if (end - first == 1 && shortest <= 8) return static_cast<uint16_t>(kEndsHere | shortest);
+    if (shortest < 8) return kCompare;
+    size_t below = node(first, end, position + 8);
+    return below < kEndsHere ? static_cast<uint16_t>(below) : kCompare;
+  }
+
+  const std::vector<std::string>& separators_;  // [0] is the lower bound and no part of the trie
+  std::vector<uint64_t> words_;
+};
+
+}  // namespace
+
+std::string_view InnerNode::stored(size_t i) const {
+  const char* table = base() + separators_at;
+  uint32_t begin, end;
+  std::memcpy(&begin, table + 4 * i, 4);
+  std::memcpy(&end, table + 4 * (i + 1), 4);
+  return {table + begin, end - begin};
+}
+
+std::string InnerNode::separator(size_t i) const {
+  std::string_view shared = low();
+  if (i == 0) return std::string(shared);
+  return std::string(shared.substr(0, known)).append(separator_tail(i));
+}
+
+size_t InnerNode::find(std::string_view key) const {
+  const uint64_t* words = trie();
+  size_t at = 0, position = known;
+  while (true) {
+    TrieHead head;
+    std::memcpy(&head, words + at, 8);
+    const uint64_t* spans = words + at + 1;
+    if (head.skip) {
+      size_t have = position < key.size() ? std::min<size_t>(key.size() - position, head.skip) : 0;
+      int order = have ? std::memcmp(key.data() + position, spans, have) : 0;
+      if (order < 0 || (order == 0 && have < head.skip)) return head.first;
+      if (order > 0) return head.end;
+      spans += (head.skip + 7u) / 8;
+      position += head.skip;
+    }
+    uint64_t span = span_at(key, position);
+    const uint64_t* low = spans;
+    size_t count = head.spans;
+    while (count > 4) {  // branch-free halves
+      size_t half = count / 2;
+      low += low[half - 1] < span ? half : 0;
+      count -= half;
+    }
+    size_t below = static_cast<size_t>(low - spans);
+    for (size_t i = 0; i < count; ++i) below += low[i] < span;
+    if (below == head.spans) return head.end;
+    SpanTo to;
+    std::memcpy(&to, reinterpret_cast<const char*>(spans + head.spans) + 4 * below, 4);
+    if (spans[below] != span) return to.first;
+    if (to.what == kCompare) {
+      std::string_view tail = key.substr(known);
+      size_t end = head.end;
+      if (below + 1 < head.spans) {
+        SpanTo after;
+        std::memcpy(&after, reinterpret_cast<const char*>(spans + head.spans) + 4 * (below + 1), 4);
+        end = after.first;
+      }
+      size_t result = to.first;
+      while (result < end && separator_tail(result + 1) <= tail) ++result;
+      return result;
+    }
+    if (to.what & kEndsHere) return to.first + (position + (to.what & 0xffu) <= key.size() ? 1u : 0u);
+    at = to.what;
+    position += 8;
+  }
+}
+
+Unit build_inner(BlockPool& pool, const InnerPlan& plan) {
+  size_t known = plan.last ? 0 : common(plan.separators.front(), plan.high);
+  known = std::min<size_t>(known, 0xffff);
+  std::vector<uint64_t> words = TrieBuilder(plan.separators).build(known);
+  size_t children = plan.children.size();
+  InnerNode head{};
+  head.level = plan.level;
+  head.children = static_cast<uint16_t>(children);
+  head.known = static_cast<uint16_t>(known);
+  head.last = plan.last;
+  head.children_at = static_cast<uint32_t>(InnerNode::kHeader + 8 * words.size());
+  head.hints_at = head.children_at + static_cast<uint32_t>(4 * children);
+  head.separators_at = (head.hints_at + static_cast<uint32_t>(2 * children) + 3) & ~3u;
+  size_t strings = children + 1;  // the bounds and the separators between
+  std::vector<uint32_t> ends(strings + 1);
+  auto text = [&](size_t i) -> std::string_view {
+    if (i == 0) return plan.separators.front();
+    if (i == 1) return plan.high;
+    return std::string_view(plan.separators[i - 1]).substr(known);
+  };
+  ends[0] = static_cast<uint32_t>(4 * (strings + 1));
+  for (size_t i = 0; i < strings; ++i) ends[i + 1] = ends[i] + static_cast<uint32_t>(text(i).size());
+  head.bytes = head.separators_at + ends[strings];
+  Unit unit = pool.allocate(head.bytes);
+  char* block = pool.at(unit);
+  static_assert(sizeof(InnerNode) <= InnerNode::kHeader);
+  std::memcpy(block, &head, sizeof head);
+  if (!words.empty()) std::memcpy(block + InnerNode::kHeader, words.data(), 8 * words.size());
+  InnerNode& node = *InnerNode::mutable_at(pool, unit);
+  for (size_t i = 0; i < children; ++i) {
+    node.child(i).store(plan.children[i], std::memory_order_relaxed);
+    node.hint(i).store(plan.hints[i], std::memory_order_relaxed);
+  }
+  std::memcpy(block + head.separators_at, ends.data(), 4 * ends.size());
+  for (size_t i = 0; i < strings; ++i) {
+    std::string_view bytes = text(i);
+    if (!bytes.empty()) std::memcpy(block + head.separators_at + ends[i], bytes.data(), bytes.size());
+  }
+  return unit;
+}
+
+InnerPlan plan_of(const InnerNode& node) {
+  InnerPlan plan;
+  plan.level = node.level;
+  plan.last = node.last;
+  plan.high = std::string(node.high());
+  for (size_t i = 0; i < node.children; ++i) {
+    plan.separators.push_back(node.separator(i));
+    plan.children.push_back(node.child(i).load(std::memory_order_relaxed));
+    plan.hints.push_back(node.hint(i).load(std::memory_order_relaxed));
+  }
+  return plan;
+}
+
+std::string shortest_separator(std::string_view left, std::string_view right) {
+  return std::string(right.substr(0, common(left, right) + 1));
+}
+
+}  // namespace orrery::keyindex

@@ -1,0 +1,200 @@
+// From the hash of a key to the place of its record: what makes a get of a present key two cache misses. Optional;
+// it holds references, never keys, so the tree alone is always enough.
+//
+// Buckets of one cache line hold ten entries {14 bits of the hash, 2 bits: how many buckets behind its home, 32 bits
+// reference}. The buckets form shards of 64 to 160; a directory by the hash's first bits leads to a shard. Within a
+// shard `width` hash bits x choose bucket and entry bits as the high and low part of x * buckets, and while
+// 2^(width - 14) <= buckets, x can be had back from bucket and entry exactly: a shard grows by a quarter, or splits in
+// two, without touching a key, a few microseconds at a time. Each split uses up one bit of `width`; when few are left
+// the hashes are made anew from the keys.
+//
+// Threads: a bucket's word counts its changes (a reader checks it after reading, also for the value it read through
+// it) and holds a lock bit for writers. A grown shard's old buckets stay locked for ever, which sends everybody back to
+// the directory. Locks are taken in ascending order of buckets, after a leaf's lock.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+
+#include "orrery/keyindex/block_pool.h"
+#include "orrery/keyindex/epoch.h"
+#include "orrery/keyindex/racy.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace orrery::keyindex {
+
+class PointTable {
+ public:
+  using Reference = uint32_t;  // never 0
+  using HashOf = std::function<uint64_t(Reference)>;
+
+  // For about `expected` keys. `hash_of` reads the key behind a reference; it may be called under bucket locks.
+  PointTable(BlockPool& pool, size_t expected, HashOf hash_of);
+  // As saved: the directory lies in the pool already.
+  struct Saved {
+    uint64_t directory_word;
+  };
+  PointTable(BlockPool& pool, Saved saved, HashOf hash_of);
+  ~PointTable();
+
+  void prefetch(uint64_t hash) const { __builtin_prefetch(locate(hash).home); }
+
+  enum class Answer { Absent, Found, Unknown };  // Unknown: ask the tree
+  // Calls check(reference) for entries that may be the key's until it returns true. What check read is right
+  // when Found comes back; it can be called again after it returned true.
+  template <class Check>
+  Answer find(uint64_t hash, Check&& check) const;
+  // For prefetching: the first reference whose bits fit, or 0. May be wrong.
+  Reference guess(uint64_t hash) const;
+
+  void insert(uint64_t hash, Reference reference);
+  void remove(uint64_t hash, Reference reference);
+  void replace(uint64_t hash, Reference old_reference, Reference reference);
+  // Takes the entry out, if it is there; gets of this hash are Unknown from now on.
+  void lose(uint64_t hash, Reference reference);
+  // Runs `change` while no reader's find can end with Found through this entry.
+  template <class Change>
+  void change_value(uint64_t hash, Reference reference, Change&& change);
+
+  uint64_t directory_word() const { return directory_.load(std::memory_order_relaxed); }  // for snapshots
+  struct Stats {
+    size_t shards = 0, buckets = 0, entries = 0, displaced = 0, lost_buckets = 0, bytes = 0;
+  };
+  Stats stats() const;
+  // Calls visit(reference) for all; no writer may be at work.
+  void for_each(const std::function<void(Reference)>& visit) const;
+
+ private:
+  static constexpr size_t kEntries = 10, kReach = 3;
+  static constexpr uint32_t kLocked = 1, kSpilled = 2, kLost = 4, kStep = 8;
+  static constexpr uint32_t kMarkBits = 14;
+  struct alignas(64) Bucket {
+    std::atomic<uint32_t> word;  // lock, spilled: entries of this home lie behind it; lost: some are not here at all
+    uint16_t marks[kEntries];    // racy
+    std::atomic<Reference> references[kEntries];  // 0: free
+  };
+  static_assert(sizeof(Bucket) == 64);
+  struct Shard {
+    uint32_t unit = 0;
+    uint16_t buckets = 0;
+    uint8_t width = 0, depth = 0;
+    uint64_t word() const {
+      return unit | uint64_t{buckets} << 32 | uint64_t{width} << 48 | uint64_t{depth} << 56;
+    }
+    static Shard of(uint64_t word) {
+      return {static_cast<uint32_t>(word), static_cast<uint16_t>(word >> 32), static_cast<uint8_t>(word >> 48),
+              static_cast<uint8_t>(word >> 56)};
+    }
+    size_t bytes() const { return (size_t{buckets} + kReach) * sizeof(Bucket); }
+  };
+  struct Place {
+    Bucket* home;
+    uint32_t bucket;  // its number in the shard
+    uint16_t mark;
+    uint64_t shard;  // its word
+  };
+  struct Held {  // an entry whose bucket is locked, and its home
+    Bucket *home = nullptr, *bucket = nullptr;
+    size_t slot = 0;
+  };
+
+  const std::atomic<uint64_t>* directory(uint64_t word) const {
+    return reinterpret_cast<const std::atomic<uint64_t>*>(pool_.at(static_cast<Unit>(word)));
+  }
+  static Place place(const BlockPool& pool, uint64_t shard_word, uint64_t hash) {
+    auto width = static_cast<uint32_t>(shard_word >> 48) & 0xff, depth = static_cast<uint32_t>(shard_word >> 56);
+    uint64_t x = (hash << depth) >> (64 - width);
+    uint64_t product = x * (shard_word >> 32 & 0xffff);
+    uint64_t low = product & ((uint64_t{1} << width) - 1);
+    auto mark = static_cast<uint16_t>((width >= kMarkBits ? low >> (width - kMarkBits) : low << (kMarkBits - width)) << 2);
+    auto* buckets = reinterpret_cast<Bucket*>(pool.at(static_cast<Unit>(shard_word)));
+    return {buckets + (product >> width), static_cast<uint32_t>(product >> width), mark, shard_word};
+  }
+  Place locate(uint64_t hash) const {
+    uint64_t word = directory_.load(std::memory_order_acquire);
+    auto depth = static_cast<uint32_t>(word >> 32);
+    size_t index = depth == 0 ? 0 : hash >> (64 - depth);
+    Place at = place(pool_, directory(word)[index].load(std::memory_order_acquire), hash);
+    pool_.touch(static_cast<Unit>(at.shard) + at.bucket, (kReach + 1) * sizeof(Bucket));
+    return at;
+  }
+  static uint32_t slots_with(const Bucket& bucket, uint16_t mark);
+  static bool try_lock(Bucket& bucket);
+  static void unlock(Bucket& bucket, uint32_t flags = 0);
+  Place lock_home(uint64_t hash);
+  Held hold(uint64_t hash, Reference reference);
+  static void release(const Held& held);
+  static bool put_into(Bucket* home, uint16_t mark, Reference reference);
+  bool grow(const Place& place, uint64_t hash);
+  void double_directory(uint64_t& word);
+  Unit new_buckets(size_t buckets);
+
+  BlockPool& pool_;
+  HashOf hash_of_;
+  std::atomic<uint64_t> directory_{0};  // unit, depth << 32
+  std::mutex growing_;
+};
+
+inline uint32_t PointTable::slots_with(const Bucket& bucket, uint16_t mark) {
+#if defined(__SSE2__) && !ORRERY_RACY_ATOMIC
+  // The first 32 bytes as 16-bit lanes: two of the word, ten marks, four of references.
+  const auto* lanes = reinterpret_cast<const __m128i*>(&bucket);
+  const __m128i wanted = _mm_set1_epi16(static_cast<short>(mark));
+  __m128i low = _mm_cmpeq_epi16(_mm_load_si128(lanes), wanted);
+  __m128i high = _mm_cmpeq_epi16(_mm_load_si128(lanes + 1), wanted);
+  return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(low, high))) >> 2 & 0x3ff;
+#else
+  uint32_t slots = 0;
+  for (size_t i = 0; i < kEntries; ++i) slots |= uint32_t{racy::load<uint16_t>(&bucket.marks[i]) == mark} << i;
+  return slots;
+#endif
+}
+
+template <class Check>
+PointTable::Answer PointTable::find(uint64_t hash, Check&& check) const {
+again:
+  Place at = locate(hash);
+  const Bucket* bucket = at.home;
+  uint32_t home_word = 0;
+  for (uint16_t behind = 0; behind <= kReach; ++behind, ++bucket) {
+    uint32_t word = bucket->word.load(std::memory_order_acquire);
+    if (word & kLocked) [[unlikely]] {
+      racy::pause();
+      goto again;
+    }
+    if (behind == 0) home_word = word;
+    for (uint32_t slots = slots_with(*bucket, at.mark | behind); slots; slots &= slots - 1) {
+      Reference reference = bucket->references[__builtin_ctz(slots)].load(std::memory_order_acquire);
+      if (reference == 0 || !check(reference)) continue;
+      racy::before_validation();
+      if (bucket->word.load(std::memory_order_relaxed) != word) [[unlikely]]
+        goto again;
+      return Answer::Found;
+    }
+    racy::before_validation();
+    if (bucket->word.load(std::memory_order_relaxed) != word) [[unlikely]]
+      goto again;
+    if (!(home_word & kSpilled)) break;
+  }
+  return home_word & kLost ? Answer::Unknown : Answer::Absent;
+}
+
+inline PointTable::Reference PointTable::guess(uint64_t hash) const {
+  Place at = locate(hash);
+  uint32_t slots = slots_with(*at.home, at.mark);
+  return slots ? at.home->references[__builtin_ctz(slots)].load(std::memory_order_acquire) : 0;
+}
+
+template <class Change>
+void PointTable::change_value(uint64_t hash, Reference reference, Change&& change) {
+  Held held = hold(hash, reference);
+  change();
+  release(held);
+}
+
+}  // namespace orrery::keyindex
