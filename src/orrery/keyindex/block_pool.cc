@@ -32,6 +32,7 @@ BlockPool::BlockPool() {
     void* range = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED) continue;
     base_ = static_cast<char*>(range);
+    madvise(range, bytes, MADV_HUGEPAGE);  // leaves are read at random: fewer page walks
     reserved_units_ = bytes / kUnit;
     return;
   }

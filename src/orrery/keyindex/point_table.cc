@@ -171,6 +171,7 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
   uint64_t shard_word = directory(directory_word)[index].load(std::memory_order_relaxed);
   if (shard_word != full.shard) return true;
   const Shard old = Shard::of(shard_word);
+  pool_.touch(old.unit, old.bytes());
   auto* buckets = reinterpret_cast<Bucket*>(pool_.at(old.unit));
   size_t all = size_t{old.buckets} + kReach, entries = 0;
   for (size_t b = 0; b < all; ++b)

@@ -128,7 +128,11 @@ void StringIndex::Impl::save(const std::string& path) const {
   }
   std::string tail;
   auto add = [&](const auto& value) { tail.append(reinterpret_cast<const char*>(&value), sizeof value); };
-  for (uint32_t id = 0; id < next_id; ++id) add(addresses[id].load(std::memory_order_relaxed));
+  std::vector<bool> unused(next_id);
+  for (uint32_t id : free_ids) unused[id] = true;
+  for (auto [id, epoch] : retired_ids) unused[id] = true;
+  for (uint32_t id = 0; id < next_id; ++id)
+    add(unused[id] ? Unit{0} : addresses[id].load(std::memory_order_relaxed));
   if (next_id % 2) add(Unit{0});
   for (auto [unit, units] : pool.free_blocks()) {
     add(uint64_t{unit});
@@ -187,6 +191,7 @@ void StringIndex::Impl::load(const std::string& path) {
     take(unit);
     if (unit >= header.units) refuse(path, "names a leaf outside the file");
     addresses[id].store(unit, std::memory_order_relaxed);
+    if (unit == 0 && id > 0) free_ids.push_back(id);
   }
   if (header.ids % 2) at += sizeof(Unit);
   std::vector<std::pair<Unit, uint32_t>> free_blocks;

@@ -2,7 +2,7 @@
 //
 //   bytes 0 ..     SnapshotHeader, padded with zeros to one page (4,096 bytes)
 //   page 1 ..      the image: units 0 .. header.units of the index's pool, padded to a page
-//   behind it      the tail: u32 addresses of leaves by id, u64 pairs (unit, units) of free blocks, and u64 checksums,
+//   behind it      the tail: u32 addresses of leaves by id (0: free), u64 pairs (unit, units) of free blocks, and u64 checksums,
 //                  one for each page of the image
 //
 // All numbers are little-endian. A checksum (page_checksum in block_pool.h) covers each page of the image, one the tail,
