@@ -224,6 +224,51 @@ class Commands(unittest.TestCase):
     def test_validation_without_data_says_what_to_set(self):
         self.refused("validate", "latency", "--only", "fp8", says="ORRERY_DATA", status=1)
 
+    # --- an index of strings
+
+    def build_index(self, keys, *options):
+        self.write("keys.txt", keys)
+        result = self.run_in("run", "keyindex", "build", "--keys", "keys.txt", "--index", "keys.index", *options)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_an_index_gives_line_numbers_and_keys_in_byte_order(self):
+        self.build_index("pear\napple\nfig\n")
+        self.write("wanted.txt", "fig\nkiwi\npear\n")
+        result = self.run_in("run", "keyindex", "get", "--index", "keys.index", "--keys", "wanted.txt")
+        self.assertEqual((result.returncode, result.stdout), (1, "fig\t3\nkiwi\t-\npear\t1\n"))
+        self.write("wanted.txt", "apple\n")
+        result = self.run_in("run", "keyindex", "get", "--index", "keys.index", "--keys", "wanted.txt")
+        self.assertEqual((result.returncode, result.stdout), (0, "apple\t2\n"))
+        for asked, answer in ((("--from", "b", "--count", "1"), "fig\n"), ((), "apple\nfig\npear\n"), (("--reverse", "--values"), "pear\t1\nfig\t3\napple\t2\n"),
+                              (("--prefix", "p"), "pear\n"), (("--from", "q"), "")):
+            result = self.run_in("run", "keyindex", "scan", "--index", "keys.index", *asked)
+            self.assertEqual((result.returncode, result.stdout), (0, answer), asked)
+        self.assertEqual(self.run_in("run", "keyindex", "verify", "--index", "keys.index").returncode, 0)
+        self.assertIn("keys", self.run_in("run", "keyindex", "stats", "--index", "keys.index").stdout)
+
+    def test_keys_separated_by_nul_may_hold_line_ends(self):
+        self.build_index(b"b\nc\0a\0", "--null", "--no-point-table")
+        result = self.run_in("run", "keyindex", "scan", "--index", "keys.index", "--null")
+        self.assertEqual(result.stdout, "a\0b\nc\0")
+
+    def test_wrong_keys_and_damaged_indexes_are_refused(self):
+        build = ("run", "keyindex", "build", "--index", "new.index", "--keys", "wrong.txt")
+        self.refused(*build, says="wrong.txt: cannot be read")
+        self.write("wrong.txt", "a\nb\na\n")
+        self.refused(*build, says=["wrong.txt:3:", "twice"])
+        self.refused(*build, "--sorted", says=["wrong.txt:3:", "below"])
+        self.write("wrong.txt", "a\n" + "k" * 65537 + "\n")
+        self.refused(*build, says=["wrong.txt:2:", "65537"])
+        self.build_index("".join(f"key{i}\n" for i in range(5000)))
+        self.write("wanted.txt", "key1\n")
+        with open(os.path.join(self.folder, "keys.index"), "rb") as file:
+            whole = file.read()
+        self.write("cut.index", whole[:-100])
+        self.refused("run", "keyindex", "get", "--index", "cut.index", "--keys", "wanted.txt", says=["cut.index", "cut or damaged"])
+        self.write("flipped.index", whole[:20000] + bytes([whole[20000] ^ 1]) + whole[20001:])
+        self.refused("run", "keyindex", "verify", "--index", "flipped.index", says=["flipped.index", "damaged"])
+        self.refused("run", "keyindex", "stats", "--index", "keys.txt", says=["keys.txt", "is no snapshot"])
+
 
 if __name__ == "__main__":
     PROGRAM = os.path.abspath(sys.argv.pop(1))

@@ -1,5 +1,5 @@
-// Side-by-side benchmark of string indexes: every operation in interleaved slices, the same keys for all, results
-// compared. See docs/keyindex.md.
+// Side-by-side benchmark of string indexes: every operation in interleaved slices, the same keys for all,
+// results compared. See docs/keyindex.md.
 //   bench_keyindex KEYS.txt [--against btree,btree-string,...] [--limit N] [--slices 7] [--operations 200000]
 #include <algorithm>
 #include <chrono>
@@ -49,8 +49,8 @@ struct Series {
 };
 
 // Median and 95 % interval (Student's t of the logarithms) of base / mine over the slices.
-void print_ratio(const char* what, const std::string& name, const std::vector<double>& base, const std::vector<double>& mine,
-                 double operations) {
+void print_ratio(const char* what, const std::string& name, const std::vector<double>& base,
+                 const std::vector<double>& mine, double operations) {
   std::vector<double> ratio, logs;
   double mean = 0, total = 0, total_base = 0;
   for (size_t i = 0; i < base.size(); ++i) {
@@ -66,9 +66,9 @@ void print_ratio(const char* what, const std::string& name, const std::vector<do
   double n = static_cast<double>(logs.size());
   double half = n > 1 ? 2.447 * std::sqrt(variance / (n - 1) / n) : 0;
   std::sort(ratio.begin(), ratio.end());
-  std::printf("%-12s %-14s x%6.2f  [%5.2f, %5.2f]  lowest %5.2f  total x%5.2f  %8.1f ns\n", what, name.c_str(),
-              ratio[ratio.size() / 2], std::exp(mean - half), std::exp(mean + half), ratio.front(), total_base / total,
-              total / (operations * n) * 1e9);
+  std::printf("%-12s %-14s x%6.2f  [%5.2f, %5.2f]  lowest %5.2f  total x%5.2f  %8.1f ns\n", what,
+              name.c_str(), ratio[ratio.size() / 2], std::exp(mean - half), std::exp(mean + half),
+              ratio.front(), total_base / total, total / (operations * n) * 1e9);
 }
 
 }  // namespace
@@ -78,11 +78,16 @@ int main(int argc, char** argv) {
   size_t limit = SIZE_MAX, slices = 7, operations = 200000;
   for (int i = 1; i < argc; ++i) {
     std::string a = argv[i];
-    if (a == "--against") against = argv[++i];
-    else if (a == "--limit") limit = std::stoull(argv[++i]);
-    else if (a == "--slices") slices = std::stoull(argv[++i]);
-    else if (a == "--operations") operations = std::stoull(argv[++i]);
-    else file = a;
+    if (a == "--against")
+      against = argv[++i];
+    else if (a == "--limit")
+      limit = std::stoull(argv[++i]);
+    else if (a == "--slices")
+      slices = std::stoull(argv[++i]);
+    else if (a == "--operations")
+      operations = std::stoull(argv[++i]);
+    else
+      file = a;
   }
   std::ifstream in(file, std::ios::binary);
   std::string text((std::istreambuf_iterator<char>(in)), {});
@@ -136,7 +141,10 @@ int main(int argc, char** argv) {
     Keys keys;
     for (size_t i = 0; i < count; ++i) {
       size_t k = random.index(to_load.size());
-      if (zipf) k = rank_to_key[static_cast<size_t>(std::lower_bound(cdf.begin(), cdf.end(), random.uniform() * sum) - cdf.begin()) % cdf.size()];
+      if (zipf)
+        k = rank_to_key[static_cast<size_t>(std::lower_bound(cdf.begin(), cdf.end(), random.uniform() * sum) -
+                                            cdf.begin()) %
+                        cdf.size()];
       keys.push_back(to_load[k]);
     }
     return keys;
@@ -158,16 +166,27 @@ int main(int argc, char** argv) {
         double begin = now();
         switch (kind) {
           case Uniform:
-          case Zipf: sums[c] = contestants[c]->get(buffer.keys.data(), count); break;
-          case Batch: sums[c] = contestants[c]->get_batch(buffer.keys.data(), count); break;
-          case Scan: sums[c] = contestants[c]->can_scan() ? contestants[c]->scan(buffer.keys.data(), count, 50) : 0; break;
+          case Zipf:
+            sums[c] = contestants[c]->get(buffer.keys.data(), count);
+            break;
+          case Batch:
+            sums[c] = contestants[c]->get_batch(buffer.keys.data(), count);
+            break;
+          case Scan:
+            sums[c] = contestants[c]->can_scan() ? contestants[c]->scan(buffer.keys.data(), count, 50) : 0;
+            break;
           // Those who do not keep keys get them where they lie for good.
-          case Insert: contestants[c]->insert(contestants[c]->keeps_keys() ? buffer.keys.data() : to_insert.data() + slice * count, fresh.data(), count); break;
+          case Insert:
+            contestants[c]->insert(
+                contestants[c]->keeps_keys() ? buffer.keys.data() : to_insert.data() + slice * count,
+                fresh.data(), count);
+            break;
         }
         seconds[c].push_back(now() - begin);
       }
       for (size_t c = 1; c < contestants.size(); ++c)
-        if (sums[c] != sums[0] && contestants[c]->can_scan()) std::printf("DIFFERENT RESULT: %s %s\n", names[kind], contestants[c]->name().c_str());
+        if (sums[c] != sums[0] && contestants[c]->can_scan())
+          std::printf("DIFFERENT RESULT: %s %s\n", names[kind], contestants[c]->name().c_str());
     }
     for (size_t c = 0; c < contestants.size(); ++c)
       print_ratio(names[kind], contestants[c]->name(), seconds[0], seconds[c], static_cast<double>(count));

@@ -1,5 +1,5 @@
-// What the side-by-side benchmark asks of every index. One call works through a whole slice of operations, so that
-// nothing but the index is called once a key.
+// What the side-by-side benchmark asks of every index. One call works through a whole slice of operations, so
+// that nothing but the index is called once a key.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,9 @@ class Contestant {
   // From each key on, `length` entries: the sum of values, key sizes and first and last bytes.
   virtual uint64_t scan(const std::string_view* keys, size_t count, size_t length) = 0;
   virtual void insert(const std::string_view* keys, const uint64_t* values, size_t count) = 0;
-  virtual void put(const std::string_view* keys, const uint64_t* values, size_t count) { insert(keys, values, count); }
+  virtual void put(const std::string_view* keys, const uint64_t* values, size_t count) {
+    insert(keys, values, count);
+  }
   virtual void remove(const std::string_view* keys, size_t count) = 0;
   virtual bool can_scan() const { return true; }
   virtual bool keeps_keys() const { return true; }  // owns the bytes of its keys

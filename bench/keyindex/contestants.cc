@@ -18,7 +18,9 @@ class Ours : public Contestant {
  public:
   explicit Ours(bool table) : table_(table), index_({.point_table = table}) {}
   std::string name() const override { return table_ ? "ours" : "ours-tree"; }
-  void load(const Keys& keys, const std::vector<uint64_t>& values) override { index_.bulk_load(keys, values); }
+  void load(const Keys& keys, const std::vector<uint64_t>& values) override {
+    index_.bulk_load(keys, values);
+  }
   uint64_t get(const std::string_view* keys, size_t count) override {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; ++i)
@@ -116,7 +118,9 @@ class Judy : public Contestant {
     static_cast<void>(bytes);
   }
   std::string name() const override { return "judy"; }
-  void load(const Keys& keys, const std::vector<uint64_t>& values) override { insert(keys.data(), values.data(), keys.size()); }
+  void load(const Keys& keys, const std::vector<uint64_t>& values) override {
+    insert(keys.data(), values.data(), keys.size());
+  }
   uint64_t get(const std::string_view* keys, size_t count) override {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; ++i) {
@@ -170,7 +174,9 @@ class Hat : public Contestant {
   Hat() : trie_(hattrie_create()) {}
   ~Hat() override { hattrie_free(trie_); }
   std::string name() const override { return "hat"; }
-  void load(const Keys& keys, const std::vector<uint64_t>& values) override { insert(keys.data(), values.data(), keys.size()); }
+  void load(const Keys& keys, const std::vector<uint64_t>& values) override {
+    insert(keys.data(), values.data(), keys.size());
+  }
   uint64_t get(const std::string_view* keys, size_t count) override {
     uint64_t sum = 0;
     for (size_t i = 0; i < count; ++i)
@@ -199,10 +205,12 @@ std::vector<std::string> contestant_names() {
 std::unique_ptr<Contestant> make_contestant(const std::string& name) {
   if (name == "ours") return std::make_unique<Ours>(true);
   if (name == "ours-tree") return std::make_unique<Ours>(false);
-  if (name == "btree") return std::make_unique<OrderedMap<absl::btree_map<std::string_view, uint64_t>>>(name, false);
+  if (name == "btree")
+    return std::make_unique<OrderedMap<absl::btree_map<std::string_view, uint64_t>>>(name, false);
   if (name == "btree-string")
     return std::make_unique<OrderedMap<absl::btree_map<std::string, uint64_t, std::less<>>>>(name, true);
-  if (name == "map") return std::make_unique<OrderedMap<std::map<std::string, uint64_t, std::less<>>>>(name, true);
+  if (name == "map")
+    return std::make_unique<OrderedMap<std::map<std::string, uint64_t, std::less<>>>>(name, true);
   if (name == "judy") return std::make_unique<Judy>();
   if (name == "hat") return std::make_unique<Hat>();
   throw std::runtime_error("no index '" + name + "'");

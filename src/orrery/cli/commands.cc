@@ -18,6 +18,11 @@ constexpr Command kCommands[] = {
      declare_predict_latency},
     {"predict", "memory", "what fills a device's memory, by component, and what fits",
      "orrery predict memory llama-3.1-70b --mode train --tensor-parallel 8", declare_predict_memory},
+    {"run", "keyindex", "an ordered index of strings: build, get, scan, verify",
+     "orrery run keyindex build --keys names.txt --index names.index\n"
+     "orrery run keyindex get --index names.index --keys wanted.txt\n"
+     "orrery run keyindex scan --index names.index --from ab --count 10",
+     declare_run_keyindex},
     {"fit", "latency", "adapts the latency model to your own measurements; error before and after",
      "orrery fit latency measured.csv --output mine.json", declare_fit_latency},
     {"show", "gpus", "the GPUs that are known, or all facts of one with their sources",

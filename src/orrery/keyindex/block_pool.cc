@@ -29,7 +29,8 @@ uint32_t units_of(size_t bytes) {
 
 BlockPool::BlockPool() {
   for (size_t bytes = kReserve; bytes >= kLeastReserve; bytes /= 2) {
-    void* range = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* range =
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED) continue;
     base_ = static_cast<char*>(range);
     madvise(range, bytes, MADV_HUGEPAGE);  // leaves are read at random: fewer page walks
@@ -149,17 +150,20 @@ void BlockPool::map_image(int descriptor, uint64_t offset, Unit units,
 }
 
 void BlockPool::touch_image(Unit unit, size_t bytes) const {
-  size_t first = size_t{unit} * kUnit / kImagePage, last = (size_t{unit} * kUnit + std::max<size_t>(bytes, 1) - 1) / kImagePage;
+  size_t first = size_t{unit} * kUnit / kImagePage,
+         last = (size_t{unit} * kUnit + std::max<size_t>(bytes, 1) - 1) / kImagePage;
   for (size_t page = first; page <= last && page < image_->checksums.size(); ++page) {
     if (image_->checked[page].load(std::memory_order_acquire)) continue;
     std::lock_guard lock(image_->mutex);  // nobody writes to the page before its check is done
     if (image_->checked[page].load(std::memory_order_relaxed)) continue;
     size_t size = std::min(kImagePage, size_t{image_units_} * kUnit - page * kImagePage);
     if (page_checksum(base_ + page * kImagePage, size) != image_->checksums[page]) {
-      throw InputError(Place{image_->path, 0, 0},
-                       "page " + std::to_string(page) + " (bytes " + std::to_string(image_->file_offset + page * kImagePage) +
-                           " to " + std::to_string(image_->file_offset + page * kImagePage + size - 1) +
-                           ") is damaged: its checksum does not fit; restore the file from a copy or build it again");
+      throw InputError(
+          Place{image_->path, 0, 0},
+          "page " + std::to_string(page) + " (bytes " +
+              std::to_string(image_->file_offset + page * kImagePage) + " to " +
+              std::to_string(image_->file_offset + page * kImagePage + size - 1) +
+              ") is damaged: its checksum does not fit; restore the file from a copy or build it again");
     }
     image_->checked[page].store(1, std::memory_order_release);
   }
@@ -183,7 +187,8 @@ uint64_t page_checksum(const char* page, size_t bytes) {
     }
   uint64_t sum = 0;
   for (; i < words; ++i) sums[0] = std::rotl((sums[0] ^ word(i)) * kOdd, 29);
-  for (size_t b = words * 8; b < bytes; ++b) sums[1] = std::rotl((sums[1] ^ static_cast<unsigned char>(page[b])) * kOdd, 29);
+  for (size_t b = words * 8; b < bytes; ++b)
+    sums[1] = std::rotl((sums[1] ^ static_cast<unsigned char>(page[b])) * kOdd, 29);
   for (uint64_t chain : sums) sum = std::rotl((sum ^ chain) * kOdd, 31);
   return sum ^ sum >> 29;
 }

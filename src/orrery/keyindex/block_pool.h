@@ -1,6 +1,6 @@
-// The memory of one index: a reserved range of addresses, handed out in blocks of whole 64-byte units and named by
-// 32-bit unit numbers, so that a reference is four bytes, stays valid wherever the range lies, and a file of the
-// range can be mapped back as it is. Freed blocks are used again before fresh memory is touched.
+// The memory of one index: a reserved range of addresses, handed out in blocks of whole 64-byte units and
+// named by 32-bit unit numbers, so that a reference is four bytes, stays valid wherever the range lies, and a
+// file of the range can be mapped back as it is. Freed blocks are used again before fresh memory is touched.
 //
 // allocate, free and retire may be called from any thread; unit 0 is never handed out (it means "none").
 #pragma once
@@ -19,7 +19,7 @@ namespace orrery::keyindex {
 inline constexpr size_t kUnit = 64;
 using Unit = uint32_t;
 
-inline constexpr size_t kImagePage = 4096;     // bytes that one checksum covers
+inline constexpr size_t kImagePage = 4096;  // bytes that one checksum covers
 uint64_t page_checksum(const char* page, size_t bytes);
 
 struct ImageChecks {
@@ -45,12 +45,13 @@ class BlockPool {
   // Unlinked, but readers may hold it: freed when their epochs have passed. Call it after unlinking.
   void retire(Unit unit, size_t bytes);
 
-  size_t used_bytes() const;      // handed out and not freed (retired ones count until they are freed)
+  size_t used_bytes() const;  // handed out and not freed (retired ones count until they are freed)
   size_t reserved_units() const { return reserved_units_; }
-  Unit end() const;               // first unit never handed out
+  Unit end() const;  // first unit never handed out
 
-  // To be called before bytes of a block are read that may lie in a mapped snapshot and may not have been read before:
-  // compares the checksums of its pages at first touch, and throws InputError where one is wrong.
+  // To be called before bytes of a block are read that may lie in a mapped snapshot and may not have been
+  // read before: compares the checksums of its pages at first touch, and throws InputError where one is
+  // wrong.
   void touch(Unit unit, size_t bytes) const {
     if (unit < image_units_) [[unlikely]]
       touch_image(unit, bytes);

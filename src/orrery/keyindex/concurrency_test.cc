@@ -15,9 +15,9 @@ enum class Kind { Get, Put, Insert, Remove };
 struct Operation {
   Kind kind;
   size_t key;
-  uint64_t value;          // written, or found
-  bool answer;             // found, new, or removed
-  uint64_t begin, end;     // by one counter for all threads
+  uint64_t value;       // written, or found
+  bool answer;          // found, new, or removed
+  uint64_t begin, end;  // by one counter for all threads
 };
 
 constexpr uint64_t kAbsent = UINT64_MAX;
@@ -26,7 +26,8 @@ constexpr uint64_t kAbsent = UINT64_MAX;
 bool apply(const Operation& operation, uint64_t& state) {
   bool there = state != kAbsent;
   switch (operation.kind) {
-    case Kind::Get: return operation.answer == there && (!there || operation.value == state);
+    case Kind::Get:
+      return operation.answer == there && (!there || operation.value == state);
     case Kind::Put:
       state = operation.value;
       return operation.answer == !there;
@@ -40,9 +41,9 @@ bool apply(const Operation& operation, uint64_t& state) {
   return false;
 }
 
-// Whether some order of the operations, none moved out of its interval, explains all answers: follows all possible
-// states from event to event, each with the running operations that have taken effect (Wing and Gong's search, by
-// configurations).
+// Whether some order of the operations, none moved out of its interval, explains all answers: follows all
+// possible states from event to event, each with the running operations that have taken effect (Wing and
+// Gong's search, by configurations).
 bool linearizable(const std::vector<Operation>& history) {
   std::vector<std::pair<uint64_t, size_t>> events;  // time, operation; it begins at its first
   for (size_t i = 0; i < history.size(); ++i) {
@@ -86,7 +87,8 @@ TEST(linearizable_checker, tells_right_from_wrong) {
   EXPECT_TRUE(linearizable({{Kind::Put, 0, 5, true, 1, 4}, {Kind::Get, 0, 5, true, 2, 3}}));
   EXPECT_TRUE(linearizable({{Kind::Put, 0, 5, true, 1, 4}, {Kind::Get, 0, 0, false, 2, 3}}));
   EXPECT_FALSE(linearizable({{Kind::Put, 0, 5, true, 1, 2}, {Kind::Get, 0, 0, false, 3, 4}}));
-  EXPECT_FALSE(linearizable({{Kind::Put, 0, 5, true, 1, 8}, {Kind::Get, 0, 5, true, 2, 3}, {Kind::Get, 0, 0, false, 4, 5}}));
+  EXPECT_FALSE(linearizable(
+      {{Kind::Put, 0, 5, true, 1, 8}, {Kind::Get, 0, 5, true, 2, 3}, {Kind::Get, 0, 0, false, 4, 5}}));
 }
 
 class Threads : public ::testing::TestWithParam<bool> {};
@@ -103,7 +105,8 @@ TEST_P(Threads, histories_of_single_keys_are_linearizable) {
   for (int round = 0; round < kRounds; ++round) {
     StringIndex index({.point_table = GetParam()});
     std::vector<std::string> watched;
-    for (size_t i = 0; i < kWatched; ++i) watched.push_back("key/" + std::to_string(i * 25) + (i % 2 ? "/long/shared/part" : ""));
+    for (size_t i = 0; i < kWatched; ++i)
+      watched.push_back("key/" + std::to_string(i * 25) + (i % 2 ? "/long/shared/part" : ""));
     std::atomic<uint64_t> clock{1};
     std::vector<std::vector<Operation>> histories(kThreads);
     std::vector<std::thread> threads;
@@ -114,13 +117,15 @@ TEST_P(Threads, histories_of_single_keys_are_linearizable) {
           // Neighbours come and go, so that the leaves of the watched keys split and merge.
           bool filling = step / 300 % 2 == 0;
           for (int i = 0; i < 3; ++i) {
-            std::string neighbour = "key/" + std::to_string(random.index(1000)) + "+" + std::to_string(random.index(20));
+            std::string neighbour =
+                "key/" + std::to_string(random.index(1000)) + "+" + std::to_string(random.index(20));
             if (filling)
               index.put(neighbour, 1);
             else
               index.remove(neighbour);
           }
-          Operation operation{static_cast<Kind>(random.index(4)), random.index(kWatched), random.next() >> 1, false, 0, 0};
+          Operation operation{
+              static_cast<Kind>(random.index(4)), random.index(kWatched), random.next() >> 1, false, 0, 0};
           const std::string& key = watched[operation.key];
           operation.begin = clock.fetch_add(1);
           switch (operation.kind) {
@@ -130,9 +135,15 @@ TEST_P(Threads, histories_of_single_keys_are_linearizable) {
               operation.value = value.value_or(0);
               break;
             }
-            case Kind::Put: operation.answer = index.put(key, operation.value); break;
-            case Kind::Insert: operation.answer = index.insert(key, operation.value); break;
-            case Kind::Remove: operation.answer = index.remove(key); break;
+            case Kind::Put:
+              operation.answer = index.put(key, operation.value);
+              break;
+            case Kind::Insert:
+              operation.answer = index.insert(key, operation.value);
+              break;
+            case Kind::Remove:
+              operation.answer = index.remove(key);
+              break;
           }
           operation.end = clock.fetch_add(1);
           histories[t].push_back(operation);

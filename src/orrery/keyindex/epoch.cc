@@ -19,8 +19,8 @@ bool ask_kernel(int command) {
 }
 
 bool register_once() {
-  bool works = ask_kernel(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
-               ask_kernel(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  bool works =
+      ask_kernel(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && ask_kernel(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
   cheap.store(works, std::memory_order_seq_cst);
   return works;
 }

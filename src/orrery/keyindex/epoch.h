@@ -1,10 +1,11 @@
-// When memory that readers may still hold can be used again. A reader works inside an EpochGuard; what a writer
-// unlinks is stamped with the epoch of that moment and freed once no guard from that epoch or before is left.
+// When memory that readers may still hold can be used again. A reader works inside an EpochGuard; what a
+// writer unlinks is stamped with the epoch of that moment and freed once no guard from that epoch or before
+// is left.
 //
-// Why not a library: liburcu and libcds synchronise in ways that the thread sanitizer cannot follow, so that a
-// clean report would say nothing, and both want every thread registered by hand. This is the same algorithm as
-// liburcu's "memb" flavour: a guard costs a thread one plain store to a line of its own; the rare writer that
-// wants memory back asks the kernel (membarrier) to order that store on all cores.
+// Why not a library: liburcu and libcds synchronise in ways that the thread sanitizer cannot follow, so that
+// a clean report would say nothing, and both want every thread registered by hand. This is the same algorithm
+// as liburcu's "memb" flavour: a guard costs a thread one plain store to a line of its own; the rare writer
+// that wants memory back asks the kernel (membarrier) to order that store on all cores.
 #pragma once
 
 #include <atomic>
@@ -20,8 +21,8 @@ struct alignas(64) Thread {
   std::atomic<uint64_t> inside{0};  // the epoch of its outermost guard; 0: none
   std::atomic<bool> taken{false};
   std::atomic<const void*> writing{nullptr};  // the index that it is changing
-  uint32_t depth = 0;   // of nested guards; its own thread's alone
-  uint32_t number = 0;  // counts the records
+  uint32_t depth = 0;                         // of nested guards; its own thread's alone
+  uint32_t number = 0;                        // counts the records
   Thread* next = nullptr;
 };
 
@@ -31,7 +32,8 @@ Thread* join();                        // a record for the calling thread, given
 
 extern thread_local Thread* mine __attribute__((tls_model("initial-exec")));
 
-// Starts a new epoch; returns the oldest that a guard may still be in. What was unlinked before it can be freed.
+// Starts a new epoch; returns the oldest that a guard may still be in. What was unlinked before it can be
+// freed.
 uint64_t advance();
 
 inline void enter(Thread* thread) {
@@ -93,10 +95,14 @@ class WriteGuard {
       stopped.wait(true, std::memory_order_acquire);
     }
   }
-  ~WriteGuard() { release(); }
+  ~WriteGuard() {
+    release();
+  }
   WriteGuard(const WriteGuard&) = delete;
   WriteGuard& operator=(const WriteGuard&) = delete;
-  uint32_t thread_number() const { return thread_->number; }
+  uint32_t thread_number() const {
+    return thread_->number;
+  }
 
  private:
   void release() {

@@ -1,8 +1,9 @@
 // The inside of a StringIndex: the way from a key to its record, and who may change what.
 //
-// Locks, in the order in which they may be taken: a leaf's lock bit, the structure mutex (inner nodes), ids, the table's
-// buckets. A leaf's neighbour is only ever tried, never waited for. A leaf that is replaced stays as it was; the new
-// ones are locked until the point table leads to them, so that no value can change while some readers still see the old.
+// Locks, in the order in which they may be taken: a leaf's lock bit, the structure mutex (inner nodes), ids,
+// the table's buckets. A leaf's neighbour is only ever tried, never waited for. A leaf that is replaced stays
+// as it was; the new ones are locked until the point table leads to them, so that no value can change while
+// some readers still see the old.
 #pragma once
 
 #include <array>
@@ -25,13 +26,13 @@
 
 namespace orrery::keyindex {
 
-inline constexpr size_t kLoadedSlots = 48;         // of a leaf at bulk load, and the most that a merge makes
-inline constexpr size_t kLoadedBytes = 3520;       // of a leaf at bulk load, at most
-inline constexpr size_t kRoom = 12;                // records that a new leaf has room for
-inline constexpr size_t kMergeBelow = 12;          // a leaf with fewer slots looks for a neighbour
-inline constexpr size_t kMergedSlots = 40;         // at most so many together
+inline constexpr size_t kLoadedSlots = 48;    // of a leaf at bulk load, and the most that a merge makes
+inline constexpr size_t kLoadedBytes = 3520;  // of a leaf at bulk load, at most
+inline constexpr size_t kRoom = 12;           // records that a new leaf has room for
+inline constexpr size_t kMergeBelow = 12;     // a leaf with fewer slots looks for a neighbour
+inline constexpr size_t kMergedSlots = 40;    // at most so many together
 inline constexpr uint32_t kIdBits = 21, kOffsetBits = 11;
-inline constexpr uint32_t kIds = 1u << kIdBits;    // leaves beyond that many are not in the point table
+inline constexpr uint32_t kIds = 1u << kIdBits;  // leaves beyond that many are not in the point table
 
 // Where a descent ended.
 struct Path {
@@ -42,7 +43,7 @@ struct Path {
 
 class StringIndex::Impl {
  public:
-  explicit Impl(IndexOptions options);         // empty
+  explicit Impl(IndexOptions options);  // empty
   explicit Impl(const std::string& snapshot);
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -52,7 +53,7 @@ class StringIndex::Impl {
   std::optional<uint64_t> get(std::string_view key) const;
   void get_batch(const std::string_view* keys, uint64_t* values, uint8_t* found, size_t count) const;
   Path descend(std::string_view key) const;
-  Path edge(bool last) const;                         // the first or last leaf
+  Path edge(bool last) const;                        // the first or last leaf
   Path descend_below(std::string_view bound) const;  // the leaf before a separator
   const InnerNode& node(Unit unit) const {
     const InnerNode& node = *InnerNode::at(pool, unit);

@@ -30,7 +30,8 @@ Level build_level(BlockPool& pool, const Level& below, uint16_t level) {
   size_t nodes = (all + most - 1) / most;
   Level made;
   for (size_t n = 0; n < nodes; ++n) {
-    auto first = static_cast<std::ptrdiff_t>(all * n / nodes), end = static_cast<std::ptrdiff_t>(all * (n + 1) / nodes);
+    auto first = static_cast<std::ptrdiff_t>(all * n / nodes),
+         end = static_cast<std::ptrdiff_t>(all * (n + 1) / nodes);
     InnerPlan plan;
     plan.level = level;
     plan.last = n + 1 == nodes;
@@ -48,8 +49,8 @@ Level build_level(BlockPool& pool, const Level& below, uint16_t level) {
 }  // namespace
 
 void StringIndex::Impl::reserve_addresses() {
-  void* range = mmap(nullptr, kIds * sizeof(Unit), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                     -1, 0);
+  void* range = mmap(nullptr, kIds * sizeof(Unit), PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (range == MAP_FAILED) throw Error("no memory for an index");
   addresses = static_cast<std::atomic<Unit>*>(range);
 }
@@ -96,7 +97,8 @@ void StringIndex::Impl::clear() {
   root.store(build_inner(pool, plan), std::memory_order_release);
 }
 
-void StringIndex::Impl::bulk_load(const std::function<bool(std::string_view&, uint64_t&)>& next, uint64_t expected) {
+void StringIndex::Impl::bulk_load(const std::function<bool(std::string_view&, uint64_t&)>& next,
+                                  uint64_t expected) {
   if (total(&Count::keys) != 0) throw InputError("bulk load fills an empty index; this one holds keys");
   if (table && expected > 0) table = std::make_unique<PointTable>(pool, expected, hash_reader());
   Level leaves;
@@ -110,7 +112,9 @@ void StringIndex::Impl::bulk_load(const std::function<bool(std::string_view&, ui
   };
   auto finish_leaf = [&] {
     for (size_t i = 0; i < entries.size(); ++i)
-      entries[i].rest = entries[i].key_block ? std::string_view(pool.at(entries[i].key_block), entries[i].key_size) : key_of(i);
+      entries[i].rest = entries[i].key_block
+                            ? std::string_view(pool.at(entries[i].key_block), entries[i].key_size)
+                            : key_of(i);
     Unit unit = build_leaf(pool, {}, entries, std::min(kRoom, kSlots - entries.size()), new_id(), false);
     const Leaf& leaf = *Leaf::at(pool, unit);
     if (leaf.id) addresses[leaf.id].store(unit, std::memory_order_release);
@@ -152,7 +156,8 @@ void StringIndex::Impl::bulk_load(const std::function<bool(std::string_view&, ui
     entry.hash = hash_key(key);
     size_t bytes = Leaf::record_bytes(key.size() > kInlineKey ? 8 : key.size());
     if (!entries.empty()) {
-      size_t together = std::min(shared, common(std::string_view(text).substr(0, begins.size() > 1 ? begins[1] : text.size()), key));
+      size_t together = std::min(
+          shared, common(std::string_view(text).substr(0, begins.size() > 1 ? begins[1] : text.size()), key));
       size_t stripped = together >= kStrippedFrom ? std::min(together, kSharedAtMost) : 0;
       size_t size = Leaf::kHeader + std::min(together, kSharedAtMost) + 3 + Leaf::kArrays + whole + bytes;
       size -= std::min(size, (entries.size() + 1) * stripped);
@@ -215,7 +220,9 @@ IndexStats StringIndex::Impl::stats() const {
     stats.table_displaced = points.displaced;
   }
   stats.allocated_bytes = pool.used_bytes() + (table ? next_id * sizeof(Unit) : 0);
-  stats.long_key_bytes = stats.allocated_bytes - std::min(stats.allocated_bytes, stats.leaf_bytes + stats.inner_bytes + stats.table_bytes);
+  stats.long_key_bytes =
+      stats.allocated_bytes -
+      std::min(stats.allocated_bytes, stats.leaf_bytes + stats.inner_bytes + stats.table_bytes);
   stats.splits = splits.load(std::memory_order_relaxed);
   stats.merges = merges.load(std::memory_order_relaxed);
   stats.growths = growths.load(std::memory_order_relaxed);

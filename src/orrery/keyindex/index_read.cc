@@ -5,13 +5,13 @@
 namespace orrery::keyindex {
 namespace {
 
-constexpr size_t kBatch = 16;  // gets in flight: about as many misses as a core keeps open
+constexpr size_t kBatch = 16;     // gets in flight: about as many misses as a core keeps open
 constexpr size_t kNodeLines = 8;  // of an inner node, fetched at once: its trie reads one after the other
 
 }  // namespace
 
-// The tags, the header with the offsets behind it, and where the records of this hash lie if they were built in order
-// of hash: half the square root of their number, in records, off on either side.
+// The tags, the header with the offsets behind it, and where the records of this hash lie if they were built
+// in order of hash: half the square root of their number, in records, off on either side.
 inline void StringIndex::Impl::prefetch_leaf(Unit unit, Hint hint, uint64_t hash) const {
   const char* block = pool.at(unit);
   size_t heap = (hint & 63u) * 32, length = (hint >> 6) * 32u;
@@ -81,7 +81,8 @@ inline bool StringIndex::Impl::read_record(uint32_t reference, std::string_view 
   return true;
 }
 
-inline std::optional<uint64_t> StringIndex::Impl::get_from_leaf(Unit unit, std::string_view key, uint64_t hash) const {
+inline std::optional<uint64_t> StringIndex::Impl::get_from_leaf(Unit unit, std::string_view key,
+                                                                uint64_t hash) const {
   const Leaf& found = leaf(unit);
   while (true) {
     uint32_t seen = found.begin_reading();
@@ -96,7 +97,8 @@ inline std::optional<uint64_t> StringIndex::Impl::get_from_leaf(Unit unit, std::
 
 std::optional<uint64_t> StringIndex::Impl::get_from_tree(std::string_view key, uint64_t hash) const {
   Path path = descend(key);
-  prefetch_leaf(path.leaf, InnerNode::at(pool, path.node)->hint(path.child).load(std::memory_order_relaxed), hash);
+  prefetch_leaf(path.leaf, InnerNode::at(pool, path.node)->hint(path.child).load(std::memory_order_relaxed),
+                hash);
   return get_from_leaf(path.leaf, key, hash);
 }
 
@@ -115,7 +117,8 @@ std::optional<uint64_t> StringIndex::Impl::get(std::string_view key) const {
 }
 
 // The leaves of several keys, their descents interleaved: all paths in one tree are equally long.
-void StringIndex::Impl::batch_leaves(const std::string_view* key, const uint64_t* hash, Unit* at, size_t many) const {
+void StringIndex::Impl::batch_leaves(const std::string_view* key, const uint64_t* hash, Unit* at,
+                                     size_t many) const {
   Unit start = root.load(std::memory_order_acquire);
   std::fill_n(at, many, start);
   for (uint16_t level = node(start).level; level > 0; --level) {
@@ -133,7 +136,8 @@ void StringIndex::Impl::batch_leaves(const std::string_view* key, const uint64_t
   }
 }
 
-void StringIndex::Impl::get_batch(const std::string_view* keys, uint64_t* values, uint8_t* found, size_t count) const {
+void StringIndex::Impl::get_batch(const std::string_view* keys, uint64_t* values, uint8_t* found,
+                                  size_t count) const {
   EpochGuard inside;
   for (size_t begin = 0; begin < count; begin += kBatch) {
     size_t many = std::min(kBatch, count - begin);
@@ -162,7 +166,8 @@ void StringIndex::Impl::get_batch(const std::string_view* keys, uint64_t* values
       uint64_t seen = 0;
       PointTable::Answer answer = PointTable::Answer::Unknown;
       if (table)
-        answer = table->find(hash[i], [&](uint32_t reference) { return read_record(reference, key[i], seen); });
+        answer =
+            table->find(hash[i], [&](uint32_t reference) { return read_record(reference, key[i], seen); });
       if (answer == PointTable::Answer::Found)
         value = seen;
       else if (answer == PointTable::Answer::Unknown)

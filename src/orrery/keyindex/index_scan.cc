@@ -20,7 +20,8 @@ size_t StringIndex::Impl::slots_in_order(const BlockPool& pool, const Leaf& leaf
   return count;
 }
 
-Cursor::Cursor(const StringIndex::Impl& index, Way way, std::string_view from, std::string_view prefix, bool at_end)
+Cursor::Cursor(const StringIndex::Impl& index, Way way, std::string_view from, std::string_view prefix,
+               bool at_end)
     : index_(index), way_(way), at_end_(at_end), from_(from), prefix_(prefix) {
   epoch::enter(this_thread());
 }

@@ -74,7 +74,8 @@ struct StringIndex::Impl::Rebuilt {
     entries.insert(at, entry);
   }
   bool fits_one(size_t first, size_t count) const {
-    return count <= kSlots && leaf_shape(base, std::span(entries).subspan(first, count)).bytes <= kLoadedBytes;
+    return count <= kSlots &&
+           leaf_shape(base, std::span(entries).subspan(first, count)).bytes <= kLoadedBytes;
   }
 };
 
@@ -162,8 +163,9 @@ bool StringIndex::Impl::write(std::string_view key, uint64_t value, Mode mode) {
   }
 }
 
-// A larger block for a locked leaf, with the same offsets, so that the table needs no change. Returns the new leaf,
-// locked, the old one given up; null where the block is as large as one can be, or room would hardly be gained.
+// A larger block for a locked leaf, with the same offsets, so that the table needs no change. Returns the new
+// leaf, locked, the old one given up; null where the block is as large as one can be, or room would hardly be
+// gained.
 Leaf* StringIndex::Impl::grow(Leaf& old, Unit unit, std::string_view key) {
   size_t mean = (old.heap_end - old.heap_at()) / std::max<size_t>(old.slots_used, 1);
   size_t record = Leaf::record_bytes(key.size() > kInlineKey ? 8 : key.size() - old.stripped());
@@ -186,12 +188,14 @@ Leaf* StringIndex::Impl::grow(Leaf& old, Unit unit, std::string_view key) {
   return &leaf;
 }
 
-// Puts the records in the places of new leaves: cuts them, builds the leaves (locked) and names the separators.
+// Puts the records in the places of new leaves: cuts them, builds the leaves (locked) and names the
+// separators.
 void StringIndex::Impl::cut(Rebuilt& rebuilt, size_t pieces, bool appending) {
   size_t all = rebuilt.entries.size(), first = 0;
   std::string last_key;
   for (size_t piece = 0; first < all || piece == 0; ++piece) {
-    size_t left = all - first, many = pieces > piece ? (left + (pieces - piece) - 1) / (pieces - piece) : left;
+    size_t left = all - first,
+           many = pieces > piece ? (left + (pieces - piece) - 1) / (pieces - piece) : left;
     if (appending && piece == 0) many = all - 1;  // keys come in order: the left leaf stays full
     while (many > 1 && !rebuilt.fits_one(first, many)) many = many > 8 ? many - 4 : many - 1;
     auto part = std::span<const LeafEntry>(rebuilt.entries).subspan(first, many);
@@ -256,7 +260,8 @@ void StringIndex::Impl::split(Leaf& old, Unit unit, std::string_view key, uint64
     plan.hints[way.back().child] = rebuilt.hints[0];
     plan.children.insert(plan.children.begin() + child + 1, rebuilt.leaves.begin() + 1, rebuilt.leaves.end());
     plan.hints.insert(plan.hints.begin() + child + 1, rebuilt.hints.begin() + 1, rebuilt.hints.end());
-    plan.separators.insert(plan.separators.begin() + child + 1, rebuilt.separators.begin(), rebuilt.separators.end());
+    plan.separators.insert(plan.separators.begin() + child + 1, rebuilt.separators.begin(),
+                           rebuilt.separators.end());
     commit(way, way.size() - 1, std::move(plan));
   }
   move_references(rebuilt);
@@ -369,8 +374,8 @@ std::vector<StringIndex::Impl::Step> StringIndex::Impl::way_to(std::string_view 
   }
 }
 
-// Puts what `plan` says in the place of the node at way[depth]: one node, or two where it is too large, or one joined
-// with a neighbour where it is small; and on upwards.
+// Puts what `plan` says in the place of the node at way[depth]: one node, or two where it is too large, or
+// one joined with a neighbour where it is small; and on upwards.
 void StringIndex::Impl::commit(const std::vector<Step>& way, size_t depth, InnerPlan plan) {
   Unit old = way[depth].node;
   size_t most = plan.level == 1 ? kMostLeaves : kMostNodes, count = plan.children.size();
@@ -442,7 +447,9 @@ void StringIndex::Impl::commit(const std::vector<Step>& way, size_t depth, Inner
     if (depth == 0)
       root.store(unit, std::memory_order_release);
     else
-      InnerNode::mutable_at(pool, way[depth - 1].node)->child(way[depth - 1].child).store(unit, std::memory_order_release);
+      InnerNode::mutable_at(pool, way[depth - 1].node)
+          ->child(way[depth - 1].child)
+          .store(unit, std::memory_order_release);
   }
   retire(old);
 }

@@ -11,10 +11,12 @@ namespace {
 
 // The trie: words of 64 bits. A node at a word offset is
 //   {u16 spans, u16 skip bytes, u16 first separator, u16 end separator}, the skip bytes padded to words,
-//   the spans (eight key bytes, big-endian, zeros behind the end) in order, then for each {u16 first separator, u16 what}.
+//   the spans (eight key bytes, big-endian, zeros behind the end) in order, then for each {u16 first
+//   separator, u16 what}.
 // `what` says how to go on with a key that has exactly this span:
 constexpr uint16_t kEndsHere = 0x8000;  // | n: one separator, which ends after n bytes of the span
-constexpr uint16_t kCompare = 0xffff;   // separators that end within the span and differ by NULs: compare whole
+constexpr uint16_t kCompare =
+    0xffff;  // separators that end within the span and differ by NULs: compare whole
 // else: the word offset of the node below.
 
 struct TrieHead {
@@ -57,7 +59,8 @@ class TrieBuilder {
   }
 
  private:
-  // Writes the node over separators [first, end), which share their first `position` bytes; returns its offset.
+  // Writes the node over separators [first, end), which share their first `position` bytes; returns its
+  // offset.
   size_t node(size_t first, size_t end, size_t position) {
     std::string_view low = first < end ? std::string_view(separators_[first]) : std::string_view();
     size_t skip = 0;
@@ -74,8 +77,8 @@ class TrieBuilder {
       spans.push_back(span);
       firsts.push_back(i);
     }
-    TrieHead head{static_cast<uint16_t>(spans.size()), static_cast<uint16_t>(skip), static_cast<uint16_t>(first - 1),
-                  static_cast<uint16_t>(end - 1)};
+    TrieHead head{static_cast<uint16_t>(spans.size()), static_cast<uint16_t>(skip),
+                  static_cast<uint16_t>(first - 1), static_cast<uint16_t>(end - 1)};
     size_t to_at = spans_at + spans.size();
     words_.resize(to_at + (spans.size() + 1) / 2);
     std::memcpy(&words_[at], &head, 8);

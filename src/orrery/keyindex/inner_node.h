@@ -1,10 +1,10 @@
-// An inner node: which of its children holds a key. Children are parted by separators, the shortest byte strings
-// that do so (child i holds the keys in [separator i, separator i + 1)); they are searched in a static trie whose
-// nodes compare eight bytes at once. A node never changes but for the references to its children; a split or merge
-// below it builds a new one.
+// An inner node: which of its children holds a key. Children are parted by separators, the shortest byte
+// strings that do so (child i holds the keys in [separator i, separator i + 1)); they are searched in a
+// static trie whose nodes compare eight bytes at once. A node never changes but for the references to its
+// children; a split or merge below it builds a new one.
 //
-// Within a node all keys share the first `known` bytes, those that its lower and upper bound share, and the trie
-// begins behind them.
+// Within a node all keys share the first `known` bytes, those that its lower and upper bound share, and the
+// trie begins behind them.
 #pragma once
 
 #include <atomic>
@@ -22,13 +22,13 @@ namespace orrery::keyindex {
 using Hint = uint16_t;
 
 struct InnerNode {
-  uint32_t bytes;      // of the block
-  uint16_t level;      // 1: its children are leaves
-  uint16_t children;   // >= 1
-  uint16_t known;      // bytes that all keys below share
+  uint32_t bytes;     // of the block
+  uint16_t level;     // 1: its children are leaves
+  uint16_t children;  // >= 1
+  uint16_t known;     // bytes that all keys below share
   uint16_t unused;
   uint32_t children_at, hints_at, separators_at;  // from the start of the block
-  bool last;      // no upper bound
+  bool last;                                      // no upper bound
   // the trie follows
 
   static const InnerNode* at(const BlockPool& pool, Unit unit) {
@@ -56,7 +56,7 @@ struct InnerNode {
   // Strings: the lower bound, the upper bound, then separators 1 .. children - 1 without their `known` bytes.
   std::string_view stored(size_t i) const;
   std::string_view low() const { return stored(0); }
-  std::string_view high() const { return stored(1); }  // "" where `last`
+  std::string_view high() const { return stored(1); }                        // "" where `last`
   std::string_view separator_tail(size_t i) const { return stored(i + 1); }  // 1 <= i < children
   std::string separator(size_t i) const;                                     // whole; i == 0: low()
 

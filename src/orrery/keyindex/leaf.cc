@@ -15,7 +15,8 @@ size_t common(std::string_view a, std::string_view b) {
 }
 
 // Writes a record at `to`; `bytes` is what it stores of the key.
-void put_record(char* to, std::string_view bytes, bool whole, Unit key_block, size_t key_size, uint64_t value) {
+void put_record(char* to, std::string_view bytes, bool whole, Unit key_block, size_t key_size,
+                uint64_t value) {
   uint16_t meta;
   if (key_block) {
     meta = static_cast<uint16_t>(kOutOfLine | 8);
@@ -151,11 +152,13 @@ Unit build_leaf(BlockPool& pool, std::string_view base, std::span<const LeafEntr
   leaf.slots_sorted = leaf.slots_used = static_cast<uint16_t>(entries.size());
   if (shape.shared > 0) {
     std::memcpy(leaf.base() + Leaf::kHeader, base.data(), base.size());
-    std::memcpy(leaf.base() + Leaf::kHeader + base.size(), entries.front().rest.data(), shape.shared - base.size());
+    std::memcpy(leaf.base() + Leaf::kHeader + base.size(), entries.front().rest.data(),
+                shape.shared - base.size());
   }
 
   std::array<uint32_t, kSlots> order;  // place in the high half, slot in the low one
-  for (size_t i = 0; i < entries.size(); ++i) order[i] = place_of(entries[i].hash) << 16 | static_cast<uint32_t>(i);
+  for (size_t i = 0; i < entries.size(); ++i)
+    order[i] = place_of(entries[i].hash) << 16 | static_cast<uint32_t>(i);
   std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(entries.size()));
   size_t stripped = leaf.stripped(), at = leaf.heap_at();
   for (size_t i = 0; i < entries.size(); ++i) {

@@ -6,15 +6,16 @@
 //   heads[64]     the first four bytes of each key after the shared ones, big-endian, for order
 //   heap          records {u16 meta, u64 value, key bytes}, appended and never moved within a block
 //
-// Slots [0, sorted) are in key order; a short tail behind them is in order of arrival and is merged when it is
-// full or when a scan comes. The records that a leaf was built with lie in order of their hash, so that the place
-// of one is known from the hash to within a few cache lines before the leaf has been read. Where the keys share 8
-// bytes or more, records hold only what follows. A key longer than kInlineKey bytes lies in a block of its own,
-// whole.
+// Slots [0, sorted) are in key order; a short tail behind them is in order of arrival and is merged when it
+// is full or when a scan comes. The records that a leaf was built with lie in order of their hash, so that
+// the place of one is known from the hash to within a few cache lines before the leaf has been read. Where
+// the keys share 8 bytes or more, records hold only what follows. A key longer than kInlineKey bytes lies in
+// a block of its own, whole.
 //
-// Threads: a writer holds the lock bit of the version word; a reader takes the word before and after reading and
-// reads again where it changed or was locked. A leaf that has been replaced (kReplaced) is never changed again:
-// what a reader finds in it was true when it was replaced. Key bytes and block-wide fields never change.
+// Threads: a writer holds the lock bit of the version word; a reader takes the word before and after reading
+// and reads again where it changed or was locked. A leaf that has been replaced (kReplaced) is never changed
+// again: what a reader finds in it was true when it was replaced. Key bytes and block-wide fields never
+// change.
 #pragma once
 
 #include <atomic>
@@ -35,14 +36,15 @@
 namespace orrery::keyindex {
 
 inline constexpr size_t kSlots = 64;
-inline constexpr size_t kTail = 16;             // unsorted slots at most
-inline constexpr size_t kLeafBytes = 4096;      // at most, so that half an offset fits 11 bits
-inline constexpr size_t kInlineKey = 480;       // longer keys lie out of line
-inline constexpr size_t kStrippedFrom = 8;      // shared bytes from which records leave them out
+inline constexpr size_t kTail = 16;         // unsorted slots at most
+inline constexpr size_t kLeafBytes = 4096;  // at most, so that half an offset fits 11 bits
+inline constexpr size_t kInlineKey = 480;   // longer keys lie out of line
+inline constexpr size_t kStrippedFrom = 8;  // shared bytes from which records leave them out
 inline constexpr size_t kSharedAtMost = 512;
-inline constexpr size_t kRecordHead = 10;       // meta and value
-inline constexpr uint16_t kOutOfLine = 0x8000;  // meta: the record holds {u32 unit, u32 size} of the key's block
-inline constexpr uint16_t kWholeKey = 0x4000;   // meta: the record's bytes are the whole key
+inline constexpr size_t kRecordHead = 10;  // meta and value
+inline constexpr uint16_t kOutOfLine =
+    0x8000;  // meta: the record holds {u32 unit, u32 size} of the key's block
+inline constexpr uint16_t kWholeKey = 0x4000;  // meta: the record's bytes are the whole key
 inline constexpr uint16_t kSizeMask = 0x0fff;
 
 inline uint8_t tag_of(uint64_t hash) {
@@ -111,8 +113,8 @@ struct Record {
 // What a leaf is built from: keys in order, given as the bytes behind a base that all share.
 struct LeafEntry {
   std::string_view rest;
-  Unit key_block = 0;      // where the key lies out of line
-  uint32_t key_size = 0;   // of the whole key
+  Unit key_block = 0;     // where the key lies out of line
+  uint32_t key_size = 0;  // of the whole key
   uint64_t value = 0;
   uint64_t hash = 0;
 };
@@ -121,14 +123,14 @@ class Leaf {
  public:
   static constexpr uint32_t kLocked = 1, kReplaced = 2, kStep = 4;
   static constexpr size_t kHeader = 64 + 4 + 4 + 6 * 2;  // where the shared bytes begin
-  static constexpr size_t kArrays = kSlots * 6;              // offsets and heads
+  static constexpr size_t kArrays = kSlots * 6;          // offsets and heads
 
   uint8_t tags[kSlots];
   std::atomic<uint32_t> version;
-  uint32_t id;         // names it in the point table; 0: has no name there
-  uint16_t capacity;   // bytes of the block
-  uint16_t built_end;  // where the records in hash order end
-  uint16_t shared;     // bytes that all keys share
+  uint32_t id;                                  // names it in the point table; 0: has no name there
+  uint16_t capacity;                            // bytes of the block
+  uint16_t built_end;                           // where the records in hash order end
+  uint16_t shared;                              // bytes that all keys share
   uint16_t slots_sorted, slots_used, heap_end;  // racy
   char shared_bytes[4];                         // and on, behind the struct
 
@@ -210,8 +212,8 @@ class Leaf {
     uint32_t seen = version.load(std::memory_order_relaxed);
     while (true) {
       if (seen & kReplaced) return false;
-      if (!(seen & kLocked) &&
-          version.compare_exchange_weak(seen, seen | kLocked, std::memory_order_acquire, std::memory_order_relaxed))
+      if (!(seen & kLocked) && version.compare_exchange_weak(seen, seen | kLocked, std::memory_order_acquire,
+                                                             std::memory_order_relaxed))
         break;
       racy::pause();
       seen = version.load(std::memory_order_relaxed);
@@ -244,8 +246,8 @@ class Leaf {
 };
 static_assert(offsetof(Leaf, shared_bytes) == Leaf::kHeader);
 
-// Bytes that `entries` take as one leaf with no room, and the leaf's shared bytes: `base` and what the entries
-// share behind it.
+// Bytes that `entries` take as one leaf with no room, and the leaf's shared bytes: `base` and what the
+// entries share behind it.
 struct LeafShape {
   size_t shared = 0, bytes = 0, heap = 0;
 };

@@ -1,4 +1,5 @@
-// A StringIndex beside a std::map that is told the same: for tests and fuzzing. Header only, since only those use it.
+// A StringIndex beside a std::map that is told the same: for tests and fuzzing. Header only, since only those
+// use it.
 #pragma once
 
 #include <map>
@@ -89,7 +90,8 @@ class Oracle {
       if (!up.next() || up.key() != key || up.value() != value) fail("scan of all", key);
     if (up.next()) fail("scan of all shows more", std::string(up.key()));
     for (auto at = truth.rbegin(); at != truth.rend(); ++at)
-      if (!down.next() || down.key() != at->first || down.value() != at->second) fail("scan_back of all", at->first);
+      if (!down.next() || down.key() != at->first || down.value() != at->second)
+        fail("scan_back of all", at->first);
     if (down.next()) fail("scan_back of all shows more", std::string(down.key()));
     for (auto& [key, value] : truth)
       if (index.get(key) != value) fail("get", key);
@@ -107,8 +109,8 @@ class Oracle {
     if (got != expected) fail(what, key);
   }
   [[noreturn]] void fail(const std::string& what, const std::string& key) {
-    throw std::runtime_error(what + " differs from the map at a key of " + std::to_string(key.size()) + " bytes: '" +
-                             key.substr(0, 100) + "'");
+    throw std::runtime_error(what + " differs from the map at a key of " + std::to_string(key.size()) +
+                             " bytes: '" + key.substr(0, 100) + "'");
   }
   Random random_;
   std::string snapshot_;

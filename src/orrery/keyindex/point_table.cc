@@ -9,22 +9,24 @@
 namespace orrery::keyindex {
 namespace {
 
-constexpr uint32_t kWidth = 20;           // of a shard whose hashes come from keys
-constexpr uint32_t kLeastWidth = 14;      // fewer bits: the hashes are made anew
-constexpr size_t kLeastBuckets = 64;      // 2^(kWidth - 14)
+constexpr uint32_t kWidth = 19;       // of a shard whose hashes come from keys
+constexpr uint32_t kLeastWidth = 13;  // fewer bits: the hashes are made anew
+constexpr size_t kLeastBuckets = 64;  // 2^(kWidth - 13)
 constexpr size_t kMostBuckets = 160;
-constexpr double kLoad = 0.76;            // at building
-constexpr double kLoadToGrow = 0.5;       // below it a full bucket is bad luck, or an adversary, and growth no help
+constexpr double kLoad = 0.76;  // at building
+constexpr double kLoadToGrow =
+    0.5;  // below it a full bucket is bad luck, or an adversary, and growth no help
 
 }  // namespace
 
-PointTable::PointTable(BlockPool& pool, size_t expected, HashOf hash_of) : pool_(pool), hash_of_(std::move(hash_of)) {
+PointTable::PointTable(BlockPool& pool, size_t expected, HashOf hash_of)
+    : pool_(pool), hash_of_(std::move(hash_of)) {
   double buckets = std::max(1.0, static_cast<double>(expected) / (kLoad * kEntries));
   uint32_t depth = 0;
   while (depth < 26 && buckets / static_cast<double>(size_t{1} << depth) > kMostBuckets * 0.8) ++depth;
   Shard shard;
-  shard.buckets = static_cast<uint16_t>(
-      std::clamp(buckets / static_cast<double>(size_t{1} << depth) + 1, double{kLeastBuckets}, double{kMostBuckets}));
+  shard.buckets = static_cast<uint16_t>(std::clamp(buckets / static_cast<double>(size_t{1} << depth) + 1,
+                                                   double{kLeastBuckets}, double{kMostBuckets}));
   shard.width = kWidth;
   shard.depth = static_cast<uint8_t>(depth);
   Unit unit = pool_.allocate(sizeof(uint64_t) << depth);
@@ -50,8 +52,9 @@ Unit PointTable::new_buckets(size_t buckets) {
 
 bool PointTable::try_lock(Bucket& bucket) {
   uint32_t word = bucket.word.load(std::memory_order_relaxed);
-  bool taken = !(word & kLocked) && bucket.word.compare_exchange_strong(word, word | kLocked, std::memory_order_acquire,
-                                                                        std::memory_order_relaxed);
+  bool taken =
+      !(word & kLocked) && bucket.word.compare_exchange_strong(
+                               word, word | kLocked, std::memory_order_acquire, std::memory_order_relaxed);
   racy::after_marking();
   return taken;
 }
@@ -69,7 +72,8 @@ PointTable::Place PointTable::lock_home(uint64_t hash) {
   }
 }
 
-// Home and the buckets behind it cannot be frozen by growth while home is held: growth locks in ascending order.
+// Home and the buckets behind it cannot be frozen by growth while home is held: growth locks in ascending
+// order.
 bool PointTable::put_into(Bucket* home, uint16_t mark, Reference reference) {
   for (uint16_t behind = 0; behind <= kReach; ++behind) {
     Bucket& bucket = home[behind];
@@ -138,7 +142,8 @@ void PointTable::remove(uint64_t hash, Reference reference) {
 
 void PointTable::lose(uint64_t hash, Reference reference) {
   Held held = hold(hash, reference);
-  if (reference != 0 && held.slot < kEntries) held.bucket->references[held.slot].store(0, std::memory_order_release);
+  if (reference != 0 && held.slot < kEntries)
+    held.bucket->references[held.slot].store(0, std::memory_order_release);
   held.home->word.fetch_or(kLost | kSpilled, std::memory_order_relaxed);
   release(held);
 }
@@ -175,7 +180,8 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
   auto* buckets = reinterpret_cast<Bucket*>(pool_.at(old.unit));
   size_t all = size_t{old.buckets} + kReach, entries = 0;
   for (size_t b = 0; b < all; ++b)
-    for (const auto& reference : buckets[b].references) entries += reference.load(std::memory_order_relaxed) != 0;
+    for (const auto& reference : buckets[b].references)
+      entries += reference.load(std::memory_order_relaxed) != 0;
   if (static_cast<double>(entries) < kLoadToGrow * static_cast<double>(kEntries * old.buckets)) return false;
 
   size_t larger = old.buckets + old.buckets / 4;
@@ -188,7 +194,8 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
     shard.depth = static_cast<uint8_t>(old.depth + (splits ? 1 : 0));
     shard.unit = &shard == fresh || splits ? new_buckets(shard.buckets) : 0;
   }
-  auto put = [&](uint64_t bits, Reference reference) {  // bits: the hash from the old shard's depth on, at the top
+  auto put = [&](uint64_t bits,
+                 Reference reference) {  // bits: the hash from the old shard's depth on, at the top
     Shard& shard = fresh[splits ? bits >> 63 : 0];
     Place at = place(pool_, shard.word(), splits ? bits << 1 >> shard.depth : bits >> shard.depth);
     at.home->word.fetch_or(kLocked, std::memory_order_relaxed);
@@ -205,7 +212,8 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
         put(hash_of_(reference) << old.depth, reference);
         continue;
       }
-      uint64_t mark = bucket.marks[slot], home = b - (mark & 3), bits = mark >> 2;
+      uint64_t mark = bucket.marks[slot], home = b - (mark & ((1u << kBehindBits) - 1)),
+               bits = mark >> kBehindBits;
       bits = old.width >= kMarkBits ? bits << (old.width - kMarkBits) : bits >> (kMarkBits - old.width);
       uint64_t x = ((home << old.width | bits) + old.buckets - 1) / old.buckets;
       put(x << (64 - old.width), reference);
@@ -217,7 +225,8 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
       auto last = static_cast<size_t>(static_cast<double>(b + 1) * parts / old.buckets);
       for (size_t to = first; to <= last && to < static_cast<size_t>(parts); ++to) {
         const Shard& shard = fresh[to / fresh[0].buckets];
-        reinterpret_cast<Bucket*>(pool_.at(shard.unit))[to % fresh[0].buckets].word.fetch_or(kLost | kSpilled);
+        reinterpret_cast<Bucket*>(pool_.at(shard.unit))[to % fresh[0].buckets].word.fetch_or(kLost |
+                                                                                             kSpilled);
       }
     }
   }
@@ -255,7 +264,7 @@ PointTable::Stats PointTable::stats() const {
       for (size_t slot = 0; slot < kEntries; ++slot) {
         if (buckets[b].references[slot].load(std::memory_order_relaxed) == 0) continue;
         ++stats.entries;
-        stats.displaced += (racy::load<uint16_t>(&buckets[b].marks[slot]) & 3) != 0;
+        stats.displaced += (racy::load<uint16_t>(&buckets[b].marks[slot]) & ((1u << kBehindBits) - 1)) != 0;
       }
     }
   }

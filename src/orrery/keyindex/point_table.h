@@ -1,16 +1,16 @@
-// From the hash of a key to the place of its record: what makes a get of a present key two cache misses. Optional;
-// it holds references, never keys, so the tree alone is always enough.
+// From the hash of a key to the place of its record: what makes a get of a present key two cache misses.
+// Optional; it holds references, never keys, so the tree alone is always enough.
 //
-// Buckets of one cache line hold ten entries {14 bits of the hash, 2 bits: how many buckets behind its home, 32 bits
-// reference}. The buckets form shards of 64 to 160; a directory by the hash's first bits leads to a shard. Within a
-// shard `width` hash bits x choose bucket and entry bits as the high and low part of x * buckets, and while
-// 2^(width - 14) <= buckets, x can be had back from bucket and entry exactly: a shard grows by a quarter, or splits in
-// two, without touching a key, a few microseconds at a time. Each split uses up one bit of `width`; when few are left
-// the hashes are made anew from the keys.
+// Buckets of one cache line hold ten entries {13 bits of the hash, 3 bits: how many buckets behind its home,
+// 32 bits reference}. The buckets form shards of 64 to 160; a directory by the hash's first bits leads to a
+// shard. Within a shard `width` hash bits x choose bucket and entry bits as the high and low part of x *
+// buckets, and while 2^(width - 13) <= buckets, x can be had back from bucket and entry exactly: a shard
+// grows by a quarter, or splits in two, without touching a key, a few microseconds at a time. Each split uses
+// up one bit of `width`; when few are left the hashes are made anew from the keys.
 //
-// Threads: a bucket's word counts its changes (a reader checks it after reading, also for the value it read through
-// it) and holds a lock bit for writers. A grown shard's old buckets stay locked for ever, which sends everybody back to
-// the directory. Locks are taken in ascending order of buckets, after a leaf's lock.
+// Threads: a bucket's word counts its changes (a reader checks it after reading, also for the value it read
+// through it) and holds a lock bit for writers. A grown shard's old buckets stay locked for ever, which sends
+// everybody back to the directory. Locks are taken in ascending order of buckets, after a leaf's lock.
 #pragma once
 
 #include <atomic>
@@ -33,7 +33,8 @@ class PointTable {
   using Reference = uint32_t;  // never 0
   using HashOf = std::function<uint64_t(Reference)>;
 
-  // For about `expected` keys. `hash_of` reads the key behind a reference; it may be called under bucket locks.
+  // For about `expected` keys. `hash_of` reads the key behind a reference; it may be called under bucket
+  // locks.
   PointTable(BlockPool& pool, size_t expected, HashOf hash_of);
   // As saved: the directory lies in the pool already.
   struct Saved {
@@ -70,12 +71,13 @@ class PointTable {
   void for_each(const std::function<void(Reference)>& visit) const;
 
  private:
-  static constexpr size_t kEntries = 10, kReach = 3;
+  static constexpr size_t kEntries = 10, kReach = 5;
   static constexpr uint32_t kLocked = 1, kSpilled = 2, kLost = 4, kStep = 8;
-  static constexpr uint32_t kMarkBits = 14;
+  static constexpr uint32_t kMarkBits = 13, kBehindBits = 3;
   struct alignas(64) Bucket {
-    std::atomic<uint32_t> word;  // lock, spilled: entries of this home lie behind it; lost: some are not here at all
-    uint16_t marks[kEntries];    // racy
+    std::atomic<uint32_t>
+        word;  // lock, spilled: entries of this home lie behind it; lost: some are not here at all
+    uint16_t marks[kEntries];                     // racy
     std::atomic<Reference> references[kEntries];  // 0: free
   };
   static_assert(sizeof(Bucket) == 64);
@@ -87,8 +89,8 @@ class PointTable {
       return unit | uint64_t{buckets} << 32 | uint64_t{width} << 48 | uint64_t{depth} << 56;
     }
     static Shard of(uint64_t word) {
-      return {static_cast<uint32_t>(word), static_cast<uint16_t>(word >> 32), static_cast<uint8_t>(word >> 48),
-              static_cast<uint8_t>(word >> 56)};
+      return {static_cast<uint32_t>(word), static_cast<uint16_t>(word >> 32),
+              static_cast<uint8_t>(word >> 48), static_cast<uint8_t>(word >> 56)};
     }
     size_t bytes() const { return (size_t{buckets} + kReach) * sizeof(Bucket); }
   };
@@ -107,11 +109,13 @@ class PointTable {
     return reinterpret_cast<const std::atomic<uint64_t>*>(pool_.at(static_cast<Unit>(word)));
   }
   static Place place(const BlockPool& pool, uint64_t shard_word, uint64_t hash) {
-    auto width = static_cast<uint32_t>(shard_word >> 48) & 0xff, depth = static_cast<uint32_t>(shard_word >> 56);
+    auto width = static_cast<uint32_t>(shard_word >> 48) & 0xff,
+         depth = static_cast<uint32_t>(shard_word >> 56);
     uint64_t x = (hash << depth) >> (64 - width);
     uint64_t product = x * (shard_word >> 32 & 0xffff);
     uint64_t low = product & ((uint64_t{1} << width) - 1);
-    auto mark = static_cast<uint16_t>((width >= kMarkBits ? low >> (width - kMarkBits) : low << (kMarkBits - width)) << 2);
+    auto mark = static_cast<uint16_t>(
+        (width >= kMarkBits ? low >> (width - kMarkBits) : low << (kMarkBits - width)) << kBehindBits);
     auto* buckets = reinterpret_cast<Bucket*>(pool.at(static_cast<Unit>(shard_word)));
     return {buckets + (product >> width), static_cast<uint32_t>(product >> width), mark, shard_word};
   }
@@ -150,7 +154,8 @@ inline uint32_t PointTable::slots_with(const Bucket& bucket, uint16_t mark) {
   return static_cast<uint32_t>(_mm_movemask_epi8(_mm_packs_epi16(low, high))) >> 2 & 0x3ff;
 #else
   uint32_t slots = 0;
-  for (size_t i = 0; i < kEntries; ++i) slots |= uint32_t{racy::load<uint16_t>(&bucket.marks[i]) == mark} << i;
+  for (size_t i = 0; i < kEntries; ++i)
+    slots |= uint32_t{racy::load<uint16_t>(&bucket.marks[i]) == mark} << i;
   return slots;
 #endif
 }

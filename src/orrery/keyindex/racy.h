@@ -1,6 +1,6 @@
 // Memory that one thread may change while another reads it, the reader checking a version word afterwards (a
-// seqlock). The language has no plain access for that: where the thread sanitizer watches, every access here is
-// a chain of byte-sized atomics; elsewhere it is the plain load that those compile to, so that vector
+// seqlock). The language has no plain access for that: where the thread sanitizer watches, every access here
+// is a chain of byte-sized atomics; elsewhere it is the plain load that those compile to, so that vector
 // instructions can be used. What a reader got is meaningless until its version check has passed.
 #pragma once
 

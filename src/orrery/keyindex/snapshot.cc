@@ -123,7 +123,8 @@ void StringIndex::Impl::save(const std::string& path) const {
     piece.assign(pool.at(0) + begin, end - begin);
     if (begin == 0) std::memset(piece.data(), 0, kUnit);  // unit 0 is nobody's
     for (uint64_t page = begin; page < end; page += kImagePage)
-      checksums[page / kImagePage] = page_checksum(piece.data() + (page - begin), std::min(kImagePage, end - page));
+      checksums[page / kImagePage] =
+          page_checksum(piece.data() + (page - begin), std::min(kImagePage, end - page));
     file.write_at(kImagePage + begin, piece.data(), piece.size());
   }
   std::string tail;
@@ -142,7 +143,8 @@ void StringIndex::Impl::save(const std::string& path) const {
   for (uint64_t sum : checksums) add(sum);
   file.write_at(kImagePage + pages_of(image) * kImagePage, tail.data(), tail.size());
   header.tail_checksum = page_checksum(tail.data(), tail.size());
-  header.header_checksum = page_checksum(reinterpret_cast<const char*>(&header), offsetof(SnapshotHeader, header_checksum));
+  header.header_checksum =
+      page_checksum(reinterpret_cast<const char*>(&header), offsetof(SnapshotHeader, header_checksum));
   file.write_at(0, &header, sizeof header);
   file.finish();
 }
@@ -167,14 +169,17 @@ void StringIndex::Impl::load(const std::string& path) {
   uint64_t image = uint64_t{header.units} * kUnit, pages = pages_of(image);
   uint64_t addresses_bytes = (uint64_t{header.ids} + header.ids % 2) * sizeof(Unit);
   uint64_t tail_at = kImagePage + pages * kImagePage;
-  bool sane = header.units > 1 && header.ids <= kIds && header.free_blocks <= header.units && header.root < header.units;
+  bool sane = header.units > 1 && header.ids <= kIds && header.free_blocks <= header.units &&
+              header.root < header.units;
   uint64_t tail_bytes = addresses_bytes + 16 * header.free_blocks + 8 * pages;
   if (!sane || size != tail_at + tail_bytes)
-    refuse(path, "has " + std::to_string(size) + " bytes; its header says " + std::to_string(tail_at + tail_bytes) +
+    refuse(path, "has " + std::to_string(size) + " bytes; its header says " +
+                     std::to_string(tail_at + tail_bytes) +
                      ": it is cut or damaged; restore the file from a copy or build it again");
   std::string tail(tail_bytes, '\0');
   for (uint64_t done = 0; done < tail_bytes;) {
-    ssize_t got = pread(file.value, tail.data() + done, tail_bytes - done, static_cast<off_t>(tail_at + done));
+    ssize_t got =
+        pread(file.value, tail.data() + done, tail_bytes - done, static_cast<off_t>(tail_at + done));
     if (got <= 0) refuse(path, "cannot be read to its end");
     done += static_cast<uint64_t>(got);
   }
@@ -199,7 +204,8 @@ void StringIndex::Impl::load(const std::string& path) {
     uint64_t unit, units;
     take(unit);
     take(units);
-    if (unit == 0 || units == 0 || unit + units > header.units) refuse(path, "names a free block outside the file");
+    if (unit == 0 || units == 0 || unit + units > header.units)
+      refuse(path, "names a free block outside the file");
     free_blocks.push_back({static_cast<Unit>(unit), static_cast<uint32_t>(units)});
   }
   std::vector<uint64_t> checksums(pages);

@@ -2,12 +2,13 @@
 //
 //   bytes 0 ..     SnapshotHeader, padded with zeros to one page (4,096 bytes)
 //   page 1 ..      the image: units 0 .. header.units of the index's pool, padded to a page
-//   behind it      the tail: u32 addresses of leaves by id (0: free), u64 pairs (unit, units) of free blocks, and u64 checksums,
+//   behind it      the tail: u32 addresses of leaves by id (0: free), u64 pairs (unit, units) of free blocks,
+//   and u64 checksums,
 //                  one for each page of the image
 //
-// All numbers are little-endian. A checksum (page_checksum in block_pool.h) covers each page of the image, one the tail,
-// one the header; a file of another size than its header says, or with a wrong checksum, is refused. The header is
-// written last, and the file is renamed to its name when all of it is on disk.
+// All numbers are little-endian. A checksum (page_checksum in block_pool.h) covers each page of the image,
+// one the tail, one the header; a file of another size than its header says, or with a wrong checksum, is
+// refused. The header is written last, and the file is renamed to its name when all of it is on disk.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +21,10 @@ inline constexpr uint32_t kSnapshotVersion = 1;
 struct SnapshotHeader {
   char magic[8];
   uint32_t version;
-  uint32_t root;             // unit of the root node
-  uint32_t units;            // of the image
-  uint32_t ids;              // addresses in the tail; 0 is unused
-  uint64_t directory_word;   // of the point table; 0: there is none
+  uint32_t root;            // unit of the root node
+  uint32_t units;           // of the image
+  uint32_t ids;             // addresses in the tail; 0 is unused
+  uint64_t directory_word;  // of the point table; 0: there is none
   uint64_t keys, key_bytes;
   uint64_t free_blocks;
   uint64_t tail_checksum;

@@ -73,7 +73,11 @@ TEST_P(Snapshot, holds_what_was_saved_and_can_be_changed_after) {
 TEST_P(Snapshot, agrees_with_a_map_over_many_reopenings) {
   Oracle oracle({.point_table = GetParam()}, 3, path());
   oracle.run(
-      20000, [](Random& random) { return "k" + std::to_string(random.index(3000)) + std::string(random.index(2) * 20, 'z'); }, 5000);
+      20000,
+      [](Random& random) {
+        return "k" + std::to_string(random.index(3000)) + std::string(random.index(2) * 20, 'z');
+      },
+      5000);
 }
 
 TEST_P(Snapshot, every_flipped_byte_is_refused_and_named) {
@@ -89,7 +93,8 @@ TEST_P(Snapshot, every_flipped_byte_is_refused_and_named) {
     bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.index(8)));
     write(path("flipped"), bytes);
     std::string says = refusal([&] { StringIndex::load(path("flipped")).verify(); });
-    bool padding = (at >= sizeof(SnapshotHeader) && at < 4096) || (at >= image_end && at < (image_end + 4095) / 4096 * 4096);
+    bool padding = (at >= sizeof(SnapshotHeader) && at < 4096) ||
+                   (at >= image_end && at < (image_end + 4095) / 4096 * 4096);
     if (!padding) {  // that nobody reads
       ASSERT_THAT(says, ::testing::HasSubstr("flipped")) << "byte " << at;
     }
@@ -99,7 +104,8 @@ TEST_P(Snapshot, every_flipped_byte_is_refused_and_named) {
 TEST_P(Snapshot, a_damaged_page_is_found_when_it_is_touched) {
   filled(20000).save(path());
   std::string bytes = bytes_of(path());
-  for (size_t page = 40; page < 200; ++page) bytes[page * 4096 + 100] = static_cast<char>(bytes[page * 4096 + 100] ^ 1);
+  for (size_t page = 40; page < 200; ++page)
+    bytes[page * 4096 + 100] = static_cast<char>(bytes[page * 4096 + 100] ^ 1);
   write(path("flipped"), bytes);
   std::string says = refusal([&] {
     StringIndex index = StringIndex::load(path("flipped"));
@@ -111,7 +117,8 @@ TEST_P(Snapshot, a_damaged_page_is_found_when_it_is_touched) {
 TEST_P(Snapshot, cut_files_and_other_files_are_refused) {
   filled(3000).save(path());
   std::string whole = bytes_of(path());
-  for (size_t size : {size_t{0}, size_t{1}, size_t{71}, size_t{72}, size_t{4096}, whole.size() / 2, whole.size() - 1}) {
+  for (size_t size :
+       {size_t{0}, size_t{1}, size_t{71}, size_t{72}, size_t{4096}, whole.size() / 2, whole.size() - 1}) {
     write(path("cut"), whole.substr(0, size));
     EXPECT_THAT(refusal([&] { StringIndex::load(path("cut")); }), ::testing::HasSubstr("cut: ")) << size;
   }

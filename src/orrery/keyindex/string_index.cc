@@ -10,7 +10,8 @@ StringIndex::~StringIndex() = default;
 StringIndex::StringIndex(StringIndex&&) noexcept = default;
 StringIndex& StringIndex::operator=(StringIndex&&) noexcept = default;
 
-void StringIndex::bulk_load(const std::function<bool(std::string_view&, uint64_t&)>& next, uint64_t expected) {
+void StringIndex::bulk_load(const std::function<bool(std::string_view&, uint64_t&)>& next,
+                            uint64_t expected) {
   try {
     impl_->bulk_load(next, expected);
   } catch (...) {

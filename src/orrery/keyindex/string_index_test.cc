@@ -21,7 +21,8 @@ class StringIndexOn : public ::testing::TestWithParam<bool> {
 };
 INSTANTIATE_TEST_SUITE_P(point_table, StringIndexOn, ::testing::Bool());
 
-std::vector<std::string> sorted_keys(size_t count, const std::function<std::string(Random&)>& make, uint64_t seed = 1) {
+std::vector<std::string> sorted_keys(size_t count, const std::function<std::string(Random&)>& make,
+                                     uint64_t seed = 1) {
   Random random(Seed{seed});
   std::map<std::string, int> keys;
   while (keys.size() < count) keys[make(random)];
@@ -40,24 +41,33 @@ std::string random_path(Random& random) {
   static const char* kParts[] = {"usr", "share", "lib", "doc", "python3", "include", "x", "locale-gen"};
   std::string path;
   for (size_t depth = 1 + random.index(7); depth > 0; --depth)
-    path += std::string("/") + kParts[random.index(8)] + (random.index(3) ? "" : std::to_string(random.index(50)));
+    path += std::string("/") + kParts[random.index(8)] +
+            (random.index(3) ? "" : std::to_string(random.index(50)));
   return path + "/" + random_name(random);
 }
 
 std::string hostile_key(Random& random) {  // NULs, shared prefixes, lengths from 0 to 64 KiB
   switch (random.index(8)) {
-    case 0: return std::string(random.index(40), '\0');
-    case 1: return std::string("a") + std::string(random.index(20), '\0') + (random.index(2) ? "b" : "");
-    case 2: return std::string(random.index(12), '\xff') + std::string(random.index(3), '\0');
-    case 3: return std::string(470 + random.index(20), 'k') + static_cast<char>(random.index(4));
-    case 4: return std::string(random.index(50) == 0 ? 65530 + random.index(7) : 600, 'L') + random_name(random);
-    case 5: return std::string(8 * random.index(5), 'p') + static_cast<char>(random.index(256));
+    case 0:
+      return std::string(random.index(40), '\0');
+    case 1:
+      return std::string("a") + std::string(random.index(20), '\0') + (random.index(2) ? "b" : "");
+    case 2:
+      return std::string(random.index(12), '\xff') + std::string(random.index(3), '\0');
+    case 3:
+      return std::string(470 + random.index(20), 'k') + static_cast<char>(random.index(4));
+    case 4:
+      return std::string(random.index(50) == 0 ? 65530 + random.index(7) : 600, 'L') + random_name(random);
+    case 5:
+      return std::string(8 * random.index(5), 'p') + static_cast<char>(random.index(256));
     case 6: {
       std::string bytes;
-      for (size_t size = random.index(12); size > 0; --size) bytes += static_cast<char>(random.index(3) ? random.index(2) : random.index(256));
+      for (size_t size = random.index(12); size > 0; --size)
+        bytes += static_cast<char>(random.index(3) ? random.index(2) : random.index(256));
       return bytes;
     }
-    default: return random_name(random);
+    default:
+      return random_name(random);
   }
 }
 
@@ -141,8 +151,9 @@ TEST_P(StringIndexOn, removing_all_gives_the_leaves_back) {
 TEST_P(StringIndexOn, unsorted_or_repeated_keys_are_refused_with_their_place) {
   StringIndex index(options());
   std::vector<uint64_t> values(3);
-  for (auto [keys, says] : {std::pair{std::vector<std::string_view>{"a", "c", "b"}, "key 3 ('b') is below"},
-                            std::pair{std::vector<std::string_view>{"a", "b", "b"}, "key 3 ('b') is there twice"}}) {
+  for (auto [keys, says] :
+       {std::pair{std::vector<std::string_view>{"a", "c", "b"}, "key 3 ('b') is below"},
+        std::pair{std::vector<std::string_view>{"a", "b", "b"}, "key 3 ('b') is there twice"}}) {
     try {
       index.bulk_load(keys, values);
       FAIL();
