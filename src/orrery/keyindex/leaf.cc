@@ -151,7 +151,7 @@ Unit build_leaf(BlockPool& pool, std::string_view base, std::span<const LeafEntr
   leaf.shared = static_cast<uint16_t>(shape.shared);
   leaf.slots_sorted = leaf.slots_used = static_cast<uint16_t>(entries.size());
   if (shape.shared > 0) {
-    std::memcpy(leaf.base() + Leaf::kHeader, base.data(), base.size());
+    if (!base.empty()) std::memcpy(leaf.base() + Leaf::kHeader, base.data(), base.size());
     std::memcpy(leaf.base() + Leaf::kHeader + base.size(), entries.front().rest.data(),
                 shape.shared - base.size());
   }
