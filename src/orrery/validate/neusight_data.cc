@@ -132,6 +132,35 @@ Kernels listed(const std::string& text, const std::vector<Shape>* inputs, const 
   return kernels;
 }
 
+// A node that the authors fused is one kernel: it reads the inputs of the node, writes its output and does
+// the arithmetic of all its operators; the last one says what it is.
+Kernels fused(const Kernels& operators, const std::vector<Shape>& inputs, const Shape& output) {
+  if (operators.empty()) return {};
+  int64_t read = 0;
+  for (const Shape& shape : inputs) read += elements(shape);
+  const graph::OperatorShape& last = operators.back().parts.back();
+  if (last.kind == OperatorKind::Copy) return {moved(read + elements(output))};
+  Kernel kernel;
+  for (const Kernel& one : operators) {
+    graph::VectorSize size = graph::vector_size(one.parts.back());
+    size.inputs = size.broadcast = size.outputs = 0;
+    kernel.parts.push_back(graph::make(one.parts.back().kind, size, DataType::FP32));
+  }
+  graph::VectorSize size = graph::vector_size(last);
+  size.inputs = 0;
+  size.broadcast = read;
+  kernel.parts.back() = graph::make(last.kind, size, DataType::FP32);
+  return {std::move(kernel)};
+}
+
+// Operators of the backward pass count as many full tensors as their forward operator reads, scalars aside:
+// the bytes of the shipped rooflines.
+std::vector<Shape> gradient_inputs(const std::vector<Shape>& inputs) {
+  const auto tensors =
+      std::count_if(inputs.begin(), inputs.end(), [](const Shape& s) { return elements(s) > 1; });
+  return std::vector<Shape>(static_cast<size_t>(std::max<ptrdiff_t>(tensors, 1)), Shape{kMostElements});
+}
+
 // What the rules of eager execution read of a node.
 struct EagerNode {
   std::string_view kind, name;
@@ -338,13 +367,15 @@ NeuSightNode neusight_node(const std::string& name, const std::string& kind,
   NeuSightPhases& paper = node.phases[static_cast<size_t>(NeuSightDialect::Paper)];
   const bool single_vector = kind.starts_with("VEC");
   paper.forward = listed(forward_operators, single_vector ? &inputs : nullptr, place);
-  paper.backward = listed(backward_operators, nullptr, place);
-  paper.accumulate = listed(accumulate_operators, nullptr, place);
-  NeuSightPhases& eager = node.phases[static_cast<size_t>(NeuSightDialect::Eager)];
-  eager.forward = paper.forward;
-  eager.accumulate = paper.accumulate;
   const bool shaped = !output_shape.empty() && output_shape != "[]";
   const Shape output = shaped ? shape_of(parse_python_literal(output_shape, place), place) : Shape{};
+  if (kind == "fused") paper.forward = fused(paper.forward, inputs, output);
+  const std::vector<Shape> as_many = gradient_inputs(inputs);
+  paper.backward = listed(backward_operators, &as_many, place);
+  paper.accumulate = listed(accumulate_operators, &as_many, place);
+  NeuSightPhases& eager = node.phases[static_cast<size_t>(NeuSightDialect::Eager)];
+  eager.forward = paper.forward;
+  eager.accumulate = listed(accumulate_operators, nullptr, place);
   EagerNode rules{kind, name, 1, 1, std::max<int64_t>(1, elements(output)), inputs, paper, &eager};
   rules.columns = output.empty() ? 1 : std::max<int64_t>(1, output.back());
   rules.rows = std::max<int64_t>(1, rules.count / rules.columns);
@@ -353,7 +384,7 @@ NeuSightNode neusight_node(const std::string& name, const std::string& kind,
   if (rule != std::end(kEagerRules)) {
     rule->apply(rules);
   } else {
-    eager.backward = paper.backward;
+    eager.backward = listed(backward_operators, nullptr, place);
   }
   if (backward_operators.empty() || backward_operators == "[]") {
     if (kind != "misc") eager.backward.clear();

@@ -51,6 +51,28 @@ TEST(NeuSightNode, paper_dialect_counts_broadcast_inputs_at_their_own_size) {
   EXPECT_DOUBLE_EQ(bytes(of(node, NeuSightDialect::Paper).backward), 4.0 * 1024 * 1024);
 }
 
+TEST(NeuSightNode, paper_dialect_counts_gradients_by_the_inputs_of_their_forward_operator) {
+  const std::string divide = "[['VECdiv', (64, 512)]]";
+  const NeuSightNode scaled =
+      neusight_node("div", "VECdiv", divide, divide, "[]", "[(64, 512), (1,)]", "(64, 512)", {"f", 1, 1});
+  EXPECT_DOUBLE_EQ(bytes(of(scaled, NeuSightDialect::Paper).backward), 8.0 * 64 * 512);
+  const NeuSightNode norm =
+      neusight_node("ln", "VECln", "[['VECln', (64, 512)]]", "[['VECmul', (64, 512)]]",
+                    "[['VECadd', [1, 512]], ['VECadd', [1, 512]]]", "[(64, 512)]", "(64, 512)", {"f", 1, 1});
+  EXPECT_DOUBLE_EQ(bytes(of(norm, NeuSightDialect::Paper).backward), 8.0 * 64 * 512);
+  EXPECT_DOUBLE_EQ(bytes(of(norm, NeuSightDialect::Paper).accumulate), 2 * 8.0 * 512);
+}
+
+TEST(NeuSightNode, a_fused_node_is_one_kernel_of_its_last_operator_that_moves_its_ends) {
+  const NeuSightNode node = neusight_node(
+      "wte~add~ln", "fused", "[['MEM', ((4, 64), (4, 64, 32))], ['VECadd', (256, 32)], ['VECln', (256, 32)]]",
+      "[]", "[]", "[(4, 64), (4, 64, 32)]", "(4, 64, 32)", {"f", 1, 1});
+  const std::vector<graph::Kernel>& forward = of(node, NeuSightDialect::Paper).forward;
+  ASSERT_EQ(forward.size(), 1u);
+  EXPECT_EQ(forward[0].parts.back().kind, graph::OperatorKind::LayerNorm);
+  EXPECT_DOUBLE_EQ(bytes(forward), 4.0 * (256 + 2 * 256 * 32));
+}
+
 TEST(NeuSightNode, eager_softmax_backward_moves_six_tensors_and_dropout_widens_its_mask) {
   const NeuSightNode softmax = neusight_node("softmax", "VECsoftmax", "[['VECsoftmax', (64, 512)]]",
                                              "[['VECmul', (64, 512)], ['VECsoftmax', (64, 512)]]", "[]",

@@ -88,7 +88,7 @@ RegressedPrice NeuSightModel::price(const NeuSightOperator& op, const NeuSightDe
   regressor.net.evaluate(1, geometry.features, out);
   const double u = neusight_utilization(static_cast<double>(out[0]), static_cast<double>(out[2]),
                                         geometry.waves, options_.utilization);
-  return {.seconds = geometry.ideal / std::max(u, kLeastUtilization),
+  return {.seconds = u > 0 ? geometry.ideal / std::max(u, kLeastUtilization) : 0,
           .low = regressor.low,
           .high = regressor.high,
           .compute_bound = geometry.compute_bound};

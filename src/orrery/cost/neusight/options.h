@@ -36,8 +36,9 @@ struct NeuSightOptions {
   enum class TileSearch : uint8_t { Unscaled, Scaled } tile_search = TileSearch::Unscaled;
   // Binary: bytes by 2³⁰ meet GB/s of 10⁹, so that bandwidth is 7.4 % too high. Decimal: 10⁹ throughout.
   enum class Gigabyte : uint8_t { Binary, Decimal } gigabyte = Gigabyte::Binary;
-  // Difference: σ(γ) − σ(α)/w, which can fall to zero and below. Product: σ(γ)·(1 − σ(α)/w), always in (0,
-  // 1).
+  // Difference: σ(γ) − σ(α)/w, which can fall to zero and below; the operator then costs nothing (the
+  // published predictions of vector operators of a few thousand elements are zero on every GPU). Product:
+  // σ(γ)·(1 − σ(α)/w), always in (0, 1).
   enum class Utilization : uint8_t { Difference, Product } utilization = Utilization::Difference;
   // Whole: the last wave counts in full. Partial: it counts by the blocks that it holds.
   enum class Waves : uint8_t { Whole, Partial } waves = Waves::Whole;
