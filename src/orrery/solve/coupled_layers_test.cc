@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "orrery/solve/coupled_bound.h"
 #include "orrery/solve/coupled_exact.h"
 
 namespace orrery::solve {
@@ -134,6 +135,25 @@ TEST(CoupledLayers, annealing_keeps_caps_rooms_and_twins_apart_and_comes_near_th
   for (const std::vector<int>& layer : result.placement) {
     for (size_t i = 0; i < 4; ++i) EXPECT_NE(layer[i], layer[i + 4]);
   }
+}
+
+TEST(CoupledLayers, no_bound_is_above_the_optimum) {
+  Random random(Seed{15});
+  int compared = 0;
+  for (int round = 0; round < 1000; ++round) {
+    const int places = 2 + static_cast<int>(random.index(2)), room = 1 + static_cast<int>(random.index(2));
+    const CoupledLayers problem = random_problem(random, 2 + static_cast<int>(random.index(2)), room * places,
+                                                 places, static_cast<int>(random.index(3)));
+    const auto exact = solve_coupled_exact(problem, std::vector<int>(static_cast<size_t>(places), room), {});
+    if (!exact) continue;
+    ++compared;
+    for (const int program : {0, 128}) {
+      const double bound =
+          coupled_lower_bound(problem, {.cut_rounds = round % 3, .largest_program = program}, {});
+      EXPECT_LE(bound, exact->cost * (1 + 1e-6));
+    }
+  }
+  EXPECT_GT(compared, 300);
 }
 
 TEST(CoupledLayers, the_answer_does_not_depend_on_threads) {

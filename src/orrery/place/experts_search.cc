@@ -1,0 +1,354 @@
+#include "orrery/place/experts_search.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "orrery/base/threads.h"
+#include "orrery/place/experts_baselines.h"
+#include "orrery/solve/affinity_groups.h"
+#include "orrery/solve/coupled_bound.h"
+#include "orrery/solve/coupled_exact.h"
+
+namespace orrery::place {
+
+const char* name(Dispatch dispatch) {
+  switch (dispatch) {
+    case Dispatch::Home:
+      return "home";
+    case Dispatch::Stay:
+      return "stay";
+    case Dispatch::Naive:
+      return "naive";
+    case Dispatch::Replicated:
+      return "replicated";
+  }
+  return "";
+}
+
+solve::Placement placement_of(const ExpertPlan& plan) {
+  solve::Placement placement;
+  for (int l = 0; l < plan.layers(); ++l) {
+    placement.emplace_back();
+    for (const std::vector<int>& ranks : plan.ranks_of(l)) placement.back().push_back(ranks[0]);
+  }
+  return placement;
+}
+
+ExpertPlan plan_of(const solve::Placement& placement, const trace::RoutingProfile& profile, int ranks) {
+  ExpertPlan plan;
+  plan.experts = profile.experts;
+  plan.ranks = ranks;
+  plan.layer_ids = profile.layer_ids;
+  plan.planner = "joint";
+  for (const std::vector<int>& place : placement) {
+    plan.slot_to_expert.emplace_back();
+    for (int g = 0; g < ranks; ++g) {
+      for (size_t e = 0; e < place.size(); ++e) {
+        if (place[e] == g) plan.slot_to_expert.back().push_back(static_cast<int>(e));
+      }
+    }
+  }
+  return plan;
+}
+
+namespace {
+
+std::vector<solve::DistanceLevel> levels_of(const RankGrid& grid) {
+  std::vector<solve::DistanceLevel> levels{{1, grid.inside}};
+  if (grid.nodes() > 1 && grid.between > grid.inside)
+    levels.push_back({grid.ranks_per_node, grid.between - grid.inside});
+  return levels;
+}
+
+// caps[profile][layer]: what a rank may carry of a profile.
+std::vector<std::vector<double>> load_caps(const ExpertProblem& problem, const ExpertPlan& lpt) {
+  std::vector<std::vector<double>> caps;
+  for (const trace::RoutingProfile* profile : problem.profiles) {
+    const LoadFigures of_lpt = load_figures(lpt, *profile);
+    caps.emplace_back();
+    for (int l = 0; l < profile->layers(); ++l) {
+      const double mean = std::max(1e-300, profile->total(l) / problem.grid.ranks);
+      const double largest = of_lpt.max_over_mean[static_cast<size_t>(l)] * mean;
+      // With several profiles no plan by load is best for each, so the asked cap stands alone.
+      const bool alone = problem.profiles.size() > 1;
+      caps.back().push_back(problem.cap_of_lpt ? largest
+                            : alone            ? problem.max_load * mean
+                                               : std::max(problem.max_load * mean, largest));
+    }
+  }
+  return caps;
+}
+
+class Planner {
+ public:
+  Planner(const ExpertProblem& problem, const RunContext& context)
+      : problem_(problem),
+        context_(context),
+        profile_(*problem.profiles[0]),
+        lpt_(lpt_plan(problem.profiles, problem.grid.ranks)) {}
+
+  solve::SearchResult<ExpertPlan> stay() {
+    const solve::CoupledLayers chain = coupled_problem(problem_);
+    const double steps = std::max<double>(1, static_cast<double>(chain.coupling.size()));
+    solve::SearchResult<ExpertPlan> result;
+    const std::vector<int> room(static_cast<size_t>(problem_.grid.ranks),
+                                profile_.experts / problem_.grid.ranks);
+    const double states = solve::count_placements(profile_.experts, room);
+    if (problem_.exact && states <= 6000) {
+      if (auto optimum = solve::solve_coupled_exact(chain, room, context_)) {
+        result.best = plan_of(optimum->placement, profile_, problem_.grid.ranks);
+        result.objective = result.bound = optimum->cost / steps;
+        result.stop = solve::Stop::Proven;
+        result.evaluations = static_cast<uint64_t>(states * states * steps);
+        result.proven_over = fmt::format(
+            "all {:.0f} placements a layer within the load cap, transitions of the profile", states);
+        return result;
+      }
+    }
+    anneal(chain, result);
+    result.objective /= steps;
+    if (problem_.bound) {
+      const double bound = solve::coupled_lower_bound(
+          chain, {.limit = problem_.bound_time, .cut_rounds = problem_.cut_rounds}, context_);
+      result.bound = bound / steps;
+      result.proven_over =
+          fmt::format("all placements of {} experts a rank within the load cap, transitions of the profile",
+                      profile_.experts / problem_.grid.ranks);
+    }
+    return result;
+  }
+
+  solve::SearchResult<ExpertPlan> home() {
+    const std::vector<std::vector<double>> caps = load_caps(problem_, lpt_);
+    const solve::Placement start = placement_of(lpt_);
+    solve::Placement best(start.size());
+    std::vector<double> kept_most(start.size());
+    std::vector<std::vector<float>> together;
+    double tokens = 0;
+    for (const trace::RoutingProfile* profile : problem_.profiles) {
+      const auto of_profile = trace::coactivation(*profile->tokens);
+      tokens += static_cast<double>(profile->tokens->tokens());
+      if (together.empty()) {
+        together = of_profile;
+        continue;
+      }
+      for (size_t l = 0; l < together.size(); ++l) {
+        for (size_t k = 0; k < together[l].size(); ++k) together[l][k] += of_profile[l][k];
+      }
+    }
+    const auto restarts = static_cast<size_t>(problem_.restarts);
+    parallel_for(start.size(), 1, context_.threads, [&](size_t begin, size_t end, size_t) {
+      for (size_t l = begin; l < end; ++l) {
+        solve::AffinityProblem affinity{problem_.grid.ranks, levels_of(problem_.grid), together[l], {}, {}};
+        for (size_t p = 0; p < problem_.profiles.size(); ++p) {
+          affinity.load.push_back(problem_.profiles[p]->load[l]);
+          affinity.cap.push_back(caps[p][l]);
+        }
+        double least = std::numeric_limits<double>::infinity();
+        for (size_t r = 0; r < restarts; ++r) {
+          RunContext part = context_;
+          part.seed = context_.seed.derive(l).derive(r);
+          std::vector<int> place = solve::anneal_affinity(
+              affinity, start[l], problem_.sweeps / static_cast<double>(restarts), part);
+          if (const double cost = solve::affinity_cost(affinity, place); cost < least) {
+            least = cost;
+            best[l] = std::move(place);
+          }
+        }
+        kept_most[l] = most_together(together[l]);
+      }
+    });
+    solve::SearchResult<ExpertPlan> result;
+    result.best = plan_of(best, profile_, problem_.grid.ranks);
+    result.objective = distinct_ranks(best);
+    // k − distinct ranks <= pairs that share one, and no rank holds more than its slots.
+    const double k = profile_.tokens->top_k;
+    const double floor = std::ceil(k / (profile_.experts / problem_.grid.ranks));
+    for (double kept : kept_most)
+      result.bound += std::max(floor, k - kept / tokens) / static_cast<double>(start.size());
+    result.stop = context_.stop.stop_requested() ? solve::Stop::Interrupted : solve::Stop::WorkLimit;
+    result.proven_over =
+        "all placements with as many experts a rank, tokens of the profile; balance not used";
+    return result;
+  }
+
+  solve::SearchResult<ExpertPlan> balance() {
+    solve::SearchResult<ExpertPlan> result;
+    result.best = lpt_;
+    result.best->planner = "joint";
+    // Swaps that relieve the heaviest rank close what LPT leaves open.
+    if (problem_.profiles.size() == 1)
+      result.best = rebalance_experts(*result.best, profile_, std::numeric_limits<size_t>::max());
+    result.best->planner = "joint";
+    for (const trace::RoutingProfile* profile : problem_.profiles)
+      result.objective = std::max(result.objective, load_figures(*result.best, *profile).mean);
+    double bound = 0;
+    for (int l = 0; l < profile_.layers(); ++l) {
+      const auto& load = profile_.load[static_cast<size_t>(l)];
+      const double mean = std::max(1e-300, profile_.total(l) / problem_.grid.ranks);
+      bound += std::max(1.0, *std::max_element(load.begin(), load.end()) / mean) / profile_.layers();
+    }
+    result.bound = bound;
+    result.stop = result.objective <= bound * (1 + 1e-9) ? solve::Stop::Proven : solve::Stop::WorkLimit;
+    result.proven_over = "all placements without copies: the mean load, and the busiest expert";
+    return result;
+  }
+
+ private:
+  void anneal(const solve::CoupledLayers& chain, solve::SearchResult<ExpertPlan>& result) {
+    const solve::Placement start = placement_of(two_stage_start());
+    const auto restarts = static_cast<size_t>(std::max(1, problem_.restarts));
+    // Large instances spend all on one run, whose layers are annealed side by side.
+    double pairs = 0;
+    for (int n : chain.items) pairs += .5 * n * n;
+    const bool large = pairs > 2e5;
+    const size_t runs = large ? 1 : restarts;
+    std::vector<solve::AnnealResult> found(runs);
+    solve::AnnealOptions options;
+    options.sweeps = problem_.sweeps / static_cast<double>(large ? 8 : runs);
+    parallel_for(runs, 1, context_.threads, [&](size_t begin, size_t end, size_t) {
+      for (size_t r = begin; r < end; ++r) {
+        RunContext part = context_;
+        part.seed = context_.seed.derive(r);
+        found[r] = solve::anneal_coupled(chain, start, options, part);
+      }
+    });
+    auto violation = [&](const solve::AnnealResult& a) {
+      double sum = 0;
+      for (int l = 0; l < chain.layers(); ++l) sum += solve::cap_violation(chain, a.placement, l);
+      return sum;
+    };
+    size_t best = 0;
+    for (size_t r = 0; r < runs; ++r) {
+      const double v = violation(found[r]), of_best = violation(found[best]);
+      if (v < of_best || (v == of_best && found[r].cost < found[best].cost)) best = r;
+      result.evaluations += found[r].proposals;
+    }
+    result.best = plan_of(found[best].placement, profile_, problem_.grid.ranks);
+    result.objective = solve::coupled_cost(chain, found[best].placement);
+    result.stop = context_.stop.stop_requested() ? solve::Stop::Interrupted
+                  : found[best].cut              ? solve::Stop::TimeLimit
+                                                 : solve::Stop::WorkLimit;
+    if (const double over = violation(found[best]); over > 0)
+      result.shortfalls.push_back({"all layers", "load cap", "sum of relative excess", over, 0});
+  }
+
+  ExpertPlan two_stage_start() const { return two_stage_plan(problem_.profiles, problem_.grid); }
+
+  // 2 × the pairs that can share a rank at most: each expert with its best companions.
+  double most_together(const std::vector<float>& together) const {
+    const auto n = static_cast<size_t>(profile_.experts);
+    const size_t companions = n / static_cast<size_t>(problem_.grid.ranks) - 1;
+    double sum = 0;
+    std::vector<float> row(n);
+    for (size_t i = 0; i < n && companions > 0; ++i) {
+      std::copy_n(together.begin() + static_cast<ptrdiff_t>(i * n), n, row.begin());
+      std::nth_element(row.begin(), row.begin() + static_cast<ptrdiff_t>(companions - 1), row.end(),
+                       std::greater<>());
+      sum += std::accumulate(row.begin(), row.begin() + static_cast<ptrdiff_t>(companions), 0.0);
+    }
+    return sum / 2;
+  }
+
+  double distinct_ranks(const solve::Placement& placement) const {
+    double sum = 0, count = 0;
+    for (const trace::RoutingProfile* profile : problem_.profiles) {
+      const trace::TokenTrace& trace = *profile->tokens;
+      std::vector<int> ranks(static_cast<size_t>(trace.top_k));
+      for (size_t t = 0; t < trace.tokens(); ++t) {
+        for (int l = 0; l < trace.layers(); ++l) {
+          for (int r = 0; r < trace.top_k; ++r)
+            ranks[static_cast<size_t>(r)] = placement[static_cast<size_t>(l)][trace.at(t, l)[r]];
+          std::sort(ranks.begin(), ranks.end());
+          sum += static_cast<double>(std::unique(ranks.begin(), ranks.end()) - ranks.begin());
+          count += 1;
+        }
+      }
+    }
+    return count > 0 ? sum / count : 0;
+  }
+
+  const ExpertProblem& problem_;
+  const RunContext& context_;
+  const trace::RoutingProfile& profile_;
+  ExpertPlan lpt_;
+};
+
+void check(const ExpertProblem& problem) {
+  const trace::RoutingProfile& first = *problem.profiles.at(0);
+  const int ranks = problem.grid.ranks, slots = std::max(problem.slots, first.experts);
+  for (const trace::RoutingProfile* profile : problem.profiles) {
+    if (profile->experts != first.experts || profile->layer_ids != first.layer_ids)
+      throw InputError(
+          fmt::format("profile '{}' has other layers or experts than '{}'; expected profiles of one model",
+                      profile->name, first.name));
+    if (problem.dispatch == Dispatch::Stay && profile->transition.empty() && profile->layers() > 1)
+      throw InputError(
+          fmt::format("profile '{}' holds counts of experts alone, without transitions: it can claim load "
+                      "only; use --dispatch naive, or record tokens",
+                      profile->name));
+    if (problem.dispatch == Dispatch::Home && !profile->tokens)
+      throw InputError(
+          fmt::format("profile '{}' has no tokens, and traffic under --dispatch home needs them (who is "
+                      "chosen together); use --dispatch naive for load only, or stay",
+                      profile->name));
+  }
+  if (slots % ranks != 0 || (slots == first.experts && first.experts % ranks != 0))
+    throw InputError(
+        fmt::format("{} slots do not divide over {} ranks; give --redundant {} or another number of ranks",
+                    slots, ranks, (slots + ranks - 1) / ranks * ranks - first.experts));
+}
+
+}  // namespace
+
+solve::CoupledLayers coupled_problem(const ExpertProblem& problem) {
+  const trace::RoutingProfile& first = *problem.profiles[0];
+  solve::CoupledLayers chain;
+  chain.places = problem.grid.ranks;
+  chain.levels = levels_of(problem.grid);
+  chain.items.assign(first.layer_ids.size(), first.experts);
+  const auto cells = static_cast<size_t>(first.experts) * static_cast<size_t>(first.experts);
+  for (size_t l = 0; l + 1 < first.layer_ids.size(); ++l) {
+    std::vector<double> sum(cells, 0);
+    for (const trace::RoutingProfile* profile : problem.profiles) {
+      double total = 0;
+      for (float w : profile->transition[l]) total += static_cast<double>(w);
+      const double scale = total > 0 ? 1 / (total * static_cast<double>(problem.profiles.size())) : 0;
+      for (size_t k = 0; k < cells; ++k) sum[k] += scale * static_cast<double>(profile->transition[l][k]);
+    }
+    chain.coupling.emplace_back(sum.begin(), sum.end());
+  }
+  for (const trace::RoutingProfile* profile : problem.profiles) chain.load.push_back(profile->load);
+  chain.cap = load_caps(problem, lpt_plan(problem.profiles, problem.grid.ranks));
+  chain.finish();
+  return chain;
+}
+
+solve::SearchResult<ExpertPlan> plan_experts(const ExpertProblem& problem, const RunContext& context) {
+  check(problem);
+  if (problem.slots > problem.profiles[0]->experts) {
+    solve::SearchResult<ExpertPlan> result;
+    result.best = replicate_experts(*problem.profiles[0], problem.grid, problem.slots);
+    result.objective = load_figures(*result.best, *problem.profiles[0], Split::Optimal).mean;
+    result.bound = 1;
+    result.stop = result.objective <= 1 + 1e-9 ? solve::Stop::Proven : solve::Stop::WorkLimit;
+    result.proven_over = "all placements with copies: the mean load";
+    return result;
+  }
+  Planner planner(problem, context);
+  switch (problem.dispatch) {
+    case Dispatch::Stay:
+      return problem.profiles[0]->layers() > 1 ? planner.stay() : planner.balance();
+    case Dispatch::Home:
+      return planner.home();
+    default:
+      return planner.balance();
+  }
+}
+
+}  // namespace orrery::place
