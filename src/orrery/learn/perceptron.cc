@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "orrery/base/base64.h"
@@ -30,11 +31,29 @@ void apply_layer(const Perceptron& net, size_t layer, size_t rows, const float* 
   }
 }
 
+// Half precision (IEEE 754 binary16) by its bits: compilers disagree on a type for it. Nearest, ties to even.
 uint16_t to_half(float x) {
-  return std::bit_cast<uint16_t>(static_cast<_Float16>(x));
+  constexpr float kLeastNormal = 0x1p-14f, kOverflow = 65520;
+  const uint32_t bits = std::bit_cast<uint32_t>(x), sign = bits >> 16 & 0x8000u;
+  const float size = std::abs(x);
+  uint32_t half = 0x7c00u;  // infinity; not-a-numbers become it
+  if (size < kLeastNormal) {
+    half = static_cast<uint32_t>(std::lrint(size * 0x1p24f));
+  } else if (size < kOverflow) {
+    const uint32_t magnitude = bits & 0x7fffffffu, odd = magnitude >> 13 & 1u;
+    half = (magnitude + 0xfffu + odd - (112u << 23)) >> 13;  // 112: the difference of the exponents' biases
+  }
+  return static_cast<uint16_t>(sign | half);
 }
-float from_half(uint16_t bits) {
-  return static_cast<float>(std::bit_cast<_Float16>(bits));
+float from_half(uint16_t half) {
+  const int exponent = half >> 10 & 31, fraction = half & 1023;
+  float size = std::numeric_limits<float>::infinity();
+  if (exponent == 0) {
+    size = static_cast<float>(fraction) * 0x1p-24f;
+  } else if (exponent < 31) {
+    size = std::ldexp(static_cast<float>(1024 + fraction), exponent - 25);
+  }
+  return half & 0x8000 ? -size : size;
 }
 
 }  // namespace

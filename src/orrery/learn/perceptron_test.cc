@@ -89,6 +89,25 @@ TEST(Perceptron, survives_being_written_once_rounded) {
   EXPECT_TRUE(std::equal(net.values().begin(), net.values().end(), again.values().begin()));
 }
 
+TEST(Perceptron, keeps_every_finite_half_and_rounds_between_two_to_the_even_one) {
+  std::vector<uint8_t> bytes;
+  for (uint32_t bits = 0; bits < 65536; ++bits) {
+    if ((bits >> 10 & 31) == 31) continue;  // infinities and not-a-numbers
+    bytes.push_back(static_cast<uint8_t>(bits & 255));
+    bytes.push_back(static_cast<uint8_t>(bits >> 8));
+  }
+  ASSERT_EQ(bytes.size() / 2, 62u * 1024);
+  const std::string text = encode_base64(bytes);
+  EXPECT_EQ(Perceptron::from_base64({61, 1024}, text).to_base64(), text);
+
+  Perceptron net({1, 3}, Seed{1});
+  const float between[] = {1 + 0x1p-11f, 1 + 0x3p-11f, 0x3p-25f, -65519.f, 0.1f, 0x1p-26f};
+  const float rounded[] = {1, 1 + 0x1p-9f, 0x1p-23f, -65504.f, 0.0999755859375f, 0};
+  std::copy(std::begin(between), std::end(between), net.values().begin());
+  net.round_to_half();
+  for (size_t i = 0; i < std::size(rounded); ++i) EXPECT_EQ(net.values()[i], rounded[i]) << between[i];
+}
+
 TEST(Perceptron, refuses_text_that_is_no_list_of_its_weights) {
   Perceptron net({2, 3, 1}, Seed{1});
   const std::string text = net.to_base64();

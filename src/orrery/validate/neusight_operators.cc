@@ -15,7 +15,6 @@ namespace orrery::validate {
 namespace {
 
 constexpr double kLeastMeasured = 50e-6;  // s, of an operator of a model
-constexpr std::string_view kClasses[] = {"linear", "bmm", "elementwise", "softmax", "layer norm", "memory"};
 
 // Predictions and measurements of one GPU and class, a column a predictor.
 struct Group {
@@ -48,7 +47,7 @@ std::vector<NeuSightScore> scores_of(const Groups& groups, const std::vector<std
       if (group.predicted[c].empty()) continue;
       NeuSightScore score;
       score.gpu = key.first;
-      score.of_class = kClasses[key.second];
+      score.of_class = kNeuSightClassTitles[key.second];
       score.predictor = columns[c];
       score.unseen = neusight_unseen(key.first);
       score.rows = group.predicted[c].size();
@@ -175,6 +174,31 @@ std::vector<NeuSightScore> score_neusight_operators(const std::string& data_fold
     }
   }
   return scores_of(groups, names);
+}
+
+std::vector<double> weighted_errors_by_class(const std::string& data_folder,
+                                             const NeuSightPredictor& predictor, NeuSightPass pass,
+                                             bool unseen) {
+  constexpr size_t kClasses = kNeuSightClassTitles.size();
+  std::array<double, kClasses + 1> off{}, measured{};
+  for (const NeuSightLabels& labels : read_neusight_labels(data_folder)) {
+    if (neusight_unseen(labels.run.gpu) != unseen) continue;
+    const hardware::Device device = hardware::Catalogue::shipped().device(labels.run.gpu);
+    const NeuSightPredictor::Model model = predictor.in_model(labels.run.gpu);
+    for (const NeuSightNode& node : labels.nodes) {
+      const Phase phase = phase_of(node, pass);
+      if (phase.measured <= kLeastMeasured) continue;
+      const auto& kernels = *phase.kernels[static_cast<size_t>(predictor.dialect)];
+      const double miss = std::abs(sum_of_prices(*model, kernels, device) - phase.measured);
+      for (size_t c : {class_of_node(node.kind), kClasses}) {
+        off[c] += miss;
+        measured[c] += phase.measured;
+      }
+    }
+  }
+  std::vector<double> errors;
+  for (size_t c = 0; c <= kClasses; ++c) errors.push_back(measured[c] > 0 ? off[c] / measured[c] : 0);
+  return errors;
 }
 
 std::vector<report::Table> neusight_score_tables(const std::string& title,

@@ -5,6 +5,7 @@
 // host's launch. There what the authors ship is scored beside.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,10 @@
 #include "orrery/validate/neusight_predictors.h"
 
 namespace orrery::validate {
+
+// The classes in order, as tables name them; memory: what only moves bytes.
+inline constexpr std::array<const char*, 6> kNeuSightClassTitles = {"linear",  "bmm",        "elementwise",
+                                                                    "softmax", "layer norm", "memory"};
 
 struct NeuSightScore {
   std::string gpu, of_class, predictor;  // "L4", "bmm", "NeuSight"; shipped ones: "NeuSight, shipped"
@@ -32,6 +37,11 @@ std::vector<NeuSightScore> score_neusight_kernels(const std::string& data_folder
 std::vector<NeuSightScore> score_neusight_operators(const std::string& data_folder,
                                                     std::span<const NeuSightPredictor> predictors,
                                                     NeuSightPass pass);
+
+// Over all GPUs that are (not) in the paper's training: Σ |predicted − measured| / Σ measured of each class
+// in order, and last of all operators together.
+std::vector<double> weighted_errors_by_class(const std::string& data_folder, const NeuSightPredictor&,
+                                             NeuSightPass pass, bool unseen);
 
 // GPUs and classes down, predictors across, a table each for the time-weighted and the median error and, for
 // kernels, the mean.

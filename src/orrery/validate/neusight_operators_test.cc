@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 
+#include "orrery/validate/neusight_faults.h"
 #include "orrery/validate/neusight_paper.h"
 
 namespace orrery::validate {
@@ -55,6 +57,29 @@ TEST(NeuSightOperators, kernels_are_scored_alike_on_any_number_of_threads) {
     EXPECT_EQ(table.columns.size(), 3 + predictors.size());
     EXPECT_EQ(table.rows.size() * predictors.size(), one.size());
   }
+}
+
+TEST(NeuSightOperators, errors_over_all_gpus_lie_between_those_of_the_classes) {
+  const char* data = std::getenv("ORRERY_DATA");
+  if (!data) GTEST_SKIP() << "set ORRERY_DATA to the folder of measured data";
+  const std::vector<double> errors =
+      weighted_errors_by_class(data, neusight_paper_predictors()[0], NeuSightPass::Forward, true);
+  ASSERT_EQ(errors.size(), kNeuSightClassTitles.size() + 1);
+  const auto [least, most] = std::minmax_element(errors.begin(), errors.end() - 1);
+  EXPECT_GT(errors.back(), *least);
+  EXPECT_LT(errors.back(), *most);
+}
+
+TEST(NeuSightFaults, table_shows_classes_and_both_kinds_of_gpus) {
+  const report::Table table = neusight_change_table({{.fault = "as published",
+                                                     .change = "",
+                                                     .seen = {0, 0, 0, 0, 0, 0, .25},
+                                                     .unseen = {.1, .2, .3, .4, .5, .6, .7}}});
+  ASSERT_EQ(table.rows.size(), 1u);
+  ASSERT_EQ(table.rows[0].size(), table.columns.size());
+  EXPECT_EQ(report::show(table.rows[0][2]), "10.0");
+  EXPECT_EQ(report::show(table.rows[0][8]), "25.0");
+  EXPECT_EQ(report::show(table.rows[0][9]), "70.0");
 }
 
 }  // namespace

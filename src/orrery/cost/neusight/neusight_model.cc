@@ -44,6 +44,13 @@ NeuSightMake read_make(const Node& node) {
   return make;
 }
 
+uint64_t salt_of(const std::optional<PricingSwitches>& pricing) {
+  constexpr uint64_t kNeuSight = 0x6e73;
+  if (!pricing) return kNeuSight;
+  const double values[] = {static_cast<double>(pricing->tile_search), pricing->memory_share};
+  return hash_bytes({reinterpret_cast<const char*>(values), sizeof values}, kNeuSight);
+}
+
 ordered_json make_json(const NeuSightMake& make) {
   ordered_json json;
   json["regressors"] = ordered_json::object();
@@ -65,11 +72,12 @@ ordered_json make_json(const NeuSightMake& make) {
 
 }  // namespace
 
-NeuSightModel::NeuSightModel(std::shared_ptr<const Weights> weights,
-                             std::optional<NeuSightOptions::TileSearch> tile_search)
-    : RegressedModel(std::move(weights),
-                     0x6e73 + (tile_search ? 1 + static_cast<uint64_t>(*tile_search) : 0)) {
-  if (tile_search) options_.tile_search = *tile_search;
+NeuSightModel::NeuSightModel(std::shared_ptr<const Weights> weights, std::optional<PricingSwitches> pricing)
+    : RegressedModel(std::move(weights), salt_of(pricing)) {
+  if (pricing) {
+    options_.tile_search = pricing->tile_search;
+    options_.memory_share = pricing->memory_share;
+  }
   const Node node = parse_json(std::string(weights_->parameters("neusight")), weights_->file_of("neusight"));
   nvidia_ = read_make(node.at("nvidia"));
   amd_ = read_make(node.at("amd"));

@@ -25,12 +25,17 @@ struct NeuSightMake {
   NeuSightTiles tiles;
 };
 
+// Switches of the weights' own that training does not depend on.
+struct PricingSwitches {
+  NeuSightOptions::TileSearch tile_search = NeuSightOptions::TileSearch::Unscaled;
+  double memory_share = 1;
+};
+
 class NeuSightModel final : public RegressedModel {
  public:
-  // weights: with sections "options" and "neusight". tile_search: in place of the one of the weights, which
-  // training does not depend on. Throws InputError for weights that are none of this predictor's.
-  explicit NeuSightModel(std::shared_ptr<const Weights> weights,
-                         std::optional<NeuSightOptions::TileSearch> tile_search = {});
+  // weights: with sections "options" and "neusight". pricing: in place of what the options say. Throws
+  // InputError for weights that are none of this predictor's.
+  explicit NeuSightModel(std::shared_ptr<const Weights> weights, std::optional<PricingSwitches> pricing = {});
   using RegressedModel::price;
   RegressedPrice price(const NeuSightOperator&, const NeuSightDevice&) const override;
   std::string title() const override { return "neusight"; }

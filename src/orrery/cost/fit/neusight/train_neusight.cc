@@ -17,10 +17,10 @@ const char* name(TrainingRows rows) {
   return rows == TrainingRows::PaperSplit ? "paper-split" : "all";
 }
 
-std::vector<std::string> files_of(const NeuSightTraining& training) {
+std::vector<std::string> files_of(const std::string& measured, TrainingRows rows) {
   std::vector<std::string> names = {"kernels_train_nvidia", "kernels_amd"};
-  if (training.rows == TrainingRows::All) names.push_back("kernels_test_nvidia");
-  for (std::string& file : names) file = training.measured + "/neusight/" + file + ".csv.zst";
+  if (rows == TrainingRows::All) names.push_back("kernels_test_nvidia");
+  for (std::string& file : names) file = measured + "/neusight/" + file + ".csv.zst";
   return names;
 }
 
@@ -31,7 +31,7 @@ struct Fitted {
 
 // Nets are fitted side by side, each on one thread, so that nothing depends on how many there are.
 Fitted fit_nets(const MeasuredOperators& measured, const std::vector<NeuSightTask>& tasks,
-                const NeuSightOptions& options, const RunContext& context) {
+                const NeuSightOptions& options, bool habitat, const RunContext& context) {
   struct Job {
     const NeuSightTask* task;
     bool habitat;
@@ -40,7 +40,7 @@ Fitted fit_nets(const MeasuredOperators& measured, const std::vector<NeuSightTas
   for (const NeuSightTask& task : tasks) {
     jobs.push_back({&task, false});
     const bool product = task.of_class == NeuSightClass::Bmm || task.of_class == NeuSightClass::Linear;
-    if (product && !task.amd) jobs.push_back({&task, true});
+    if (habitat && product && !task.amd) jobs.push_back({&task, true});
   }
   Fitted fitted;
   parallel_for(jobs.size(), 1, context.threads, [&](size_t begin, size_t, size_t) {
@@ -87,7 +87,7 @@ ordered_json provenance(const NeuSightTraining& training, const MeasuredOperator
     for (uint32_t row : task.rows) gpus.insert(measured.devices[measured.rows[row].device].name);
   }
   std::string files;
-  for (const std::string& file : files_of(training)) {
+  for (const std::string& file : files_of(training.measured, training.rows)) {
     const std::string name = std::filesystem::path(file).filename().string();
     files += (files.empty() ? "" : ", ") + name.substr(0, name.find('.'));
   }
@@ -113,9 +113,10 @@ std::string file_name(const NeuSightTraining& training) {
 
 std::string train_neusight(const NeuSightTraining& training, const RunContext& context) {
   const NeuSightOptions options = neusight_preset(training.preset);
-  const MeasuredOperators measured = read_measured_operators(files_of(training), options);
+  const MeasuredOperators measured =
+      read_measured_operators(files_of(training.measured, training.rows), options);
   const std::vector<NeuSightTask> tasks = neusight_tasks(measured, options);
-  const Fitted fitted = fit_nets(measured, tasks, options, context);
+  const Fitted fitted = fit_nets(measured, tasks, options, true, context);
 
   WeightsText weights(provenance(training, measured, tasks, context));
   weights.add("options", to_json(options));
@@ -130,6 +131,17 @@ std::string train_neusight(const NeuSightTraining& training, const RunContext& c
   const std::string path = training.output + "/" + file_name(training);
   write_file(path, weights.text());
   return path;
+}
+
+std::shared_ptr<const Weights> train_neusight_switches(const std::string& folder, TrainingRows rows,
+                                                       const NeuSightOptions& options,
+                                                       const RunContext& context) {
+  const MeasuredOperators measured = read_measured_operators(files_of(folder, rows), options);
+  const Fitted fitted = fit_nets(measured, neusight_tasks(measured, options), options, false, context);
+  WeightsText weights(ordered_json::object());
+  weights.add("options", to_json(options));
+  weights.add("neusight", NeuSightModel::to_json(fitted.nvidia, fitted.amd));
+  return Weights::parse(weights.text(), "trained");
 }
 
 }  // namespace orrery::cost

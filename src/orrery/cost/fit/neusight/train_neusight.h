@@ -5,9 +5,12 @@
 // training rows; MI100 and MI210), all sees every measured kernel, those of A100-80 and L4 included.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "orrery/base/run_context.h"
+#include "orrery/cost/neusight/options.h"
+#include "orrery/cost/weights.h"
 
 namespace orrery::cost {
 
@@ -27,5 +30,10 @@ struct NeuSightTraining {
 std::string train_neusight(const NeuSightTraining&, const RunContext&);
 // Steps of progress that it takes.
 inline constexpr uint64_t kNeuSightNets = 12;
+
+// NeuSight alone, with switches that need be no preset's, in memory: for comparing them.
+std::shared_ptr<const Weights> train_neusight_switches(const std::string& measured, TrainingRows rows,
+                                                       const NeuSightOptions& options,
+                                                       const RunContext& context);
 
 }  // namespace orrery::cost
