@@ -133,6 +133,8 @@ class StringIndex::Impl {
   std::optional<uint64_t> get_from_leaf(Unit unit, std::string_view key, uint64_t hash) const;
   void batch_leaves(const std::string_view* key, const uint64_t* hash, Unit* at, size_t many) const;
   bool read_record(uint32_t reference, std::string_view key, uint64_t& value) const;
+  void prefetch_for_writing(const Path& path) const;
+  void prefetch_whole(const InnerNode& above, size_t child) const;
   void prefetch_leaf(Unit unit, Hint hint, uint64_t hash) const;
   void count(uint32_t thread, int64_t keys, int64_t bytes) {
     Count& mine = counts[thread % counts.size()];

@@ -41,7 +41,7 @@ Level build_level(BlockPool& pool, const Level& below, uint16_t level) {
     plan.hints.assign(below.hints.begin() + first, below.hints.begin() + end);
     made.units.push_back(build_inner(pool, plan));
     made.hints.push_back(0);
-    made.separators.push_back(plan.separators.front());
+    made.separators.emplace_back(plan.separators.front());
   }
   return made;
 }

@@ -120,6 +120,22 @@ void StringIndex::Impl::append(Leaf& leaf, std::string_view key, uint64_t hash, 
     table->lose(hash, 0);
 }
 
+// What an insert writes: tags, header, the ends of offsets, heads and heap; before the lock, which waits for
+// all of it.
+void StringIndex::Impl::prefetch_for_writing(const Path& path) const {
+  Hint hint = InnerNode::at(pool, path.node)->hint(path.child).load(std::memory_order_relaxed);
+  const char* block = pool.at(path.leaf);
+  size_t heap = (hint & 63u) * 32, end = heap + (hint >> 6) * 32u;
+  __builtin_prefetch(block, 1);
+  __builtin_prefetch(block + 64, 1);
+  __builtin_prefetch(block + end, 1);
+  __builtin_prefetch(block + heap - 64, 1);
+  __builtin_prefetch(block + end + 64, 1);
+  __builtin_prefetch(block + 128, 1);
+  __builtin_prefetch(block + 192, 1);
+  __builtin_prefetch(block + end + 128, 1);
+}
+
 bool StringIndex::Impl::write(std::string_view key, uint64_t value, Mode mode) {
   check_size(key);
   uint64_t hash = hash_key(key);
@@ -127,11 +143,8 @@ bool StringIndex::Impl::write(std::string_view key, uint64_t value, Mode mode) {
   if (table) table->prefetch(hash);
   while (true) {
     Path path = descend(key);
+    prefetch_for_writing(path);
     Leaf* leaf = &this->leaf(path.leaf);
-    __builtin_prefetch(leaf, 1);
-    __builtin_prefetch(leaf->base() + 64, 1);
-    __builtin_prefetch(leaf->base() + 128, 1);
-    __builtin_prefetch(leaf->base() + 192, 1);
     if (!leaf->lock()) continue;
     bool shares = leaf->shares(key);
     if (shares) {
@@ -239,6 +252,8 @@ void StringIndex::Impl::split(Leaf& old, Unit unit, std::string_view key, uint64
   Rebuilt rebuilt;
   size_t base = std::min(old.slots_used ? common(old.shared_part(), key) : 0, kSharedAtMost);
   rebuilt.base = std::string(key.substr(0, base));
+  rebuilt.entries.reserve(kSlots + 1);
+  rebuilt.old_references.reserve(kSlots + 1);
   rebuilt.take(*this, old);
   LeafEntry entry;
   entry.rest = key.substr(base);
@@ -392,7 +407,6 @@ void StringIndex::Impl::commit(const std::vector<Step>& way, size_t depth, Inner
     plan.hints.resize(half);
     plan.last = false;
     plan.high = right.separators.front();
-    std::vector<std::string> separators = {plan.separators.front(), right.separators.front()};
     Unit nodes[2] = {build_inner(pool, plan), build_inner(pool, right)};
     InnerPlan above;
     size_t at = 0;
@@ -408,7 +422,8 @@ void StringIndex::Impl::commit(const std::vector<Step>& way, size_t depth, Inner
     above.children[at] = nodes[0];
     above.children.insert(above.children.begin() + static_cast<std::ptrdiff_t>(at) + 1, nodes[1]);
     above.hints.insert(above.hints.begin() + static_cast<std::ptrdiff_t>(at) + 1, Hint{0});
-    above.separators.insert(above.separators.begin() + static_cast<std::ptrdiff_t>(at) + 1, separators[1]);
+    above.separators.insert(above.separators.begin() + static_cast<std::ptrdiff_t>(at) + 1,
+                            right.separators.front());
     if (depth == 0)
       root.store(build_inner(pool, above), std::memory_order_release);
     else

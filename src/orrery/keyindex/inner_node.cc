@@ -52,8 +52,10 @@ inline uint64_t span_at(std::string_view key, size_t position) {
 
 class TrieBuilder {
  public:
-  explicit TrieBuilder(const std::vector<std::string>& separators) : separators_(separators) {}
+  explicit TrieBuilder(const std::vector<std::string_view>& separators) : separators_(separators) {}
   std::vector<uint64_t> build(size_t known) {
+    words_.reserve(4 * separators_.size() + 16);
+    firsts_.reserve(2 * separators_.size());
     node(1, separators_.size(), known);
     return std::move(words_);
   }
@@ -62,33 +64,34 @@ class TrieBuilder {
   // Writes the node over separators [first, end), which share their first `position` bytes; returns its
   // offset.
   size_t node(size_t first, size_t end, size_t position) {
-    std::string_view low = first < end ? std::string_view(separators_[first]) : std::string_view();
+    std::string_view low = first < end ? separators_[first] : std::string_view();
     size_t skip = 0;
     if (first < end) {
-      skip = common(low.substr(position), std::string_view(separators_[end - 1]).substr(position));
+      skip = common(low.substr(position), separators_[end - 1].substr(position));
       if (end - first == 1) skip = skip > 8 ? skip - 8 : 0;  // the last bytes make the span
     }
     size_t at = words_.size(), spans_at = at + 1 + (skip + 7) / 8;
-    std::vector<uint64_t> spans;
-    std::vector<size_t> firsts;
+    size_t base = firsts_.size();  // a stack: nodes below use what is behind
+    words_.resize(spans_at);
     for (size_t i = first; i < end; ++i) {
       uint64_t span = span_at(separators_[i], position + skip);
-      if (!spans.empty() && spans.back() == span) continue;
-      spans.push_back(span);
-      firsts.push_back(i);
+      if (firsts_.size() > base && words_.back() == span) continue;
+      words_.push_back(span);
+      firsts_.push_back(i);
     }
-    TrieHead head{static_cast<uint16_t>(spans.size()), static_cast<uint16_t>(skip),
-                  static_cast<uint16_t>(first - 1), static_cast<uint16_t>(end - 1)};
-    size_t to_at = spans_at + spans.size();
-    words_.resize(to_at + (spans.size() + 1) / 2);
+    size_t spans = firsts_.size() - base;
+    TrieHead head{static_cast<uint16_t>(spans), static_cast<uint16_t>(skip), static_cast<uint16_t>(first - 1),
+                  static_cast<uint16_t>(end - 1)};
     std::memcpy(&words_[at], &head, 8);
     if (skip) std::memcpy(&words_[at + 1], low.data() + position, skip);
-    for (size_t s = 0; s < spans.size(); ++s) {
-      words_[spans_at + s] = spans[s];
-      size_t begin = firsts[s], stop = s + 1 < firsts.size() ? firsts[s + 1] : end;
+    size_t to_at = spans_at + spans;
+    words_.resize(to_at + (spans + 1) / 2);
+    for (size_t s = 0; s < spans; ++s) {
+      size_t begin = firsts_[base + s], stop = s + 1 < spans ? firsts_[base + s + 1] : end;
       SpanTo to{static_cast<uint16_t>(begin - 1), go_on(begin, stop, position + skip)};
       std::memcpy(reinterpret_cast<char*>(words_.data() + to_at) + 4 * s, &to, 4);
     }
+    firsts_.resize(base);
     return at;
   }
 
@@ -101,8 +104,9 @@ class TrieBuilder {
     return below < kEndsHere ? static_cast<uint16_t>(below) : kCompare;
   }
 
-  const std::vector<std::string>& separators_;  // [0] is the lower bound and no part of the trie
+  const std::vector<std::string_view>& separators_;  // [0] is the lower bound and no part of the trie
   std::vector<uint64_t> words_;
+  std::vector<size_t> firsts_;
 };
 
 }  // namespace
@@ -186,7 +190,7 @@ Unit build_inner(BlockPool& pool, const InnerPlan& plan) {
   auto text = [&](size_t i) -> std::string_view {
     if (i == 0) return plan.separators.front();
     if (i == 1) return plan.high;
-    return std::string_view(plan.separators[i - 1]).substr(known);
+    return plan.separators[i - 1].substr(known);
   };
   ends[0] = static_cast<uint32_t>(4 * (strings + 1));
   for (size_t i = 0; i < strings; ++i) ends[i + 1] = ends[i] + static_cast<uint32_t>(text(i).size());
@@ -213,12 +217,27 @@ InnerPlan plan_of(const InnerNode& node) {
   InnerPlan plan;
   plan.level = node.level;
   plan.last = node.last;
-  plan.high = std::string(node.high());
+  std::string_view shared = node.low().substr(0, node.known);
+  size_t bytes = node.low().size() + node.high().size();
+  for (size_t i = 1; i < node.children; ++i) bytes += shared.size() + node.separator_tail(i).size();
+  auto storage = std::make_shared<std::string>();
+  storage->reserve(bytes);  // so that views into it stay
+  auto keep = [&](std::string_view start, std::string_view rest) {
+    size_t at = storage->size();
+    storage->append(start).append(rest);
+    return std::string_view(*storage).substr(at);
+  };
+  plan.high = keep(node.high(), {});
+  size_t room = node.children + 2u;
+  plan.separators.reserve(room);
+  plan.children.reserve(room);
+  plan.hints.reserve(room);
   for (size_t i = 0; i < node.children; ++i) {
-    plan.separators.push_back(node.separator(i));
+    plan.separators.push_back(i == 0 ? keep(node.low(), {}) : keep(shared, node.separator_tail(i)));
     plan.children.push_back(node.child(i).load(std::memory_order_relaxed));
     plan.hints.push_back(node.hint(i).load(std::memory_order_relaxed));
   }
+  plan.storage = std::move(storage);
   return plan;
 }
 

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -63,14 +64,16 @@ struct InnerNode {
   size_t find(std::string_view key) const;  // the child that holds a key within the node's bounds
 };
 
-// What a node is built from; separators[0] is the lower bound.
+// What a node is built from; separators[0] is the lower bound. The bytes of bounds and separators lie in
+// `storage`, or with whoever made the plan.
 struct InnerPlan {
   uint16_t level = 1;
   bool last = true;
-  std::string high;
-  std::vector<std::string> separators;
+  std::string_view high;
+  std::vector<std::string_view> separators;
   std::vector<Unit> children;
   std::vector<Hint> hints;
+  std::shared_ptr<const std::string> storage = {};
 };
 Unit build_inner(BlockPool& pool, const InnerPlan& plan);
 InnerPlan plan_of(const InnerNode& node);

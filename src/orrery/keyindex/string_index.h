@@ -143,6 +143,7 @@ class Cursor {
   const StringIndex::Impl& index_;
   Way way_;
   bool at_end_, started_ = false, ended_ = false;
+  bool ahead_ = true;      // fetch the next leaf already
   bool inclusive_ = true;  // whether from_ itself is wanted, going back
   uint32_t node_ = 0;      // the node above the leaf, as it was when it was reached
   size_t child_ = 0;       // the leaf's place in it
