@@ -7,10 +7,12 @@
 
 #include "orrery/base/storage.h"
 #include "orrery/cli/run.h"
+#include "string_index.h"
 
 namespace py = pybind11;
 
 PYBIND11_MODULE(_core, module) {
+  bind_string_index(module);
   module.def("version", [] { return std::string(orrery::version()); });
   module.def(
       "run",

@@ -20,6 +20,20 @@ for wrong, error in ((dict(model="llama-3.1-8b", device="h999"), ValueError), (d
     else:
         raise AssertionError(wrong)
 assert orrery.show_gpus() and orrery.show_models()
+index = orrery.StringIndex()
+index.bulk_load((f"key{i:04}", i) for i in range(1000))
+index["other"] = 5
+del index["key0001"]
+assert index["key0002"] == 2 and "key0001" not in index and len(index) == 1000 and index.get("none") is None
+assert [key for key, _ in index.scan("key0998")] == [b"key0998", b"key0999", b"other"]
+assert len(list(index.scan(prefix="key"))) == 999 and next(index.scan(reverse=True)) == (b"other", 5)
+index.save("index.file")
+assert list(orrery.StringIndex.load("index.file").scan()) == list(index.scan())
+try:
+    orrery.StringIndex().bulk_load([("b", 1), ("a", 2)])
+    raise SystemExit("an unsorted load was taken")
+except ValueError as error:
+    assert "key 2" in str(error)
 print(json.dumps(orrery.__version__))
 """
 

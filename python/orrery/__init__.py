@@ -12,9 +12,10 @@ import json as _json
 import sys as _sys
 
 from . import _core
+from ._core import StringIndex
 
 __version__ = _core.version()
-__all__ = ["predict_latency", "predict_memory", "show_gpus", "show_models", "main"]
+__all__ = ["StringIndex", "predict_latency", "predict_memory", "show_gpus", "show_models", "main"]
 
 
 def _arguments(positional, options):
