@@ -189,6 +189,7 @@ int main(int argc, char** argv) {
           std::printf("DIFFERENT RESULT: %s %s\n", names[kind], contestants[c]->name().c_str());
     }
     for (size_t c = 0; c < contestants.size(); ++c)
-      print_ratio(names[kind], contestants[c]->name(), seconds[0], seconds[c], static_cast<double>(count));
+      if (kind != Scan || contestants[c]->can_scan())
+        print_ratio(names[kind], contestants[c]->name(), seconds[0], seconds[c], static_cast<double>(count));
   }
 }
