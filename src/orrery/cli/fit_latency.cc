@@ -50,7 +50,8 @@ int train_published(const cost::NeuSightTraining& training, const Common& common
   Progress progress("training nets", cost::kNeuSightNets);
   RunContext context = common.context();
   context.progress = &progress;
-  *common.out << "wrote " << cost::train_neusight(training, context) << "\n";
+  const std::string path = cost::train_neusight(training, context);
+  *common.out << "wrote " << path << "\n";
   return 0;
 }
 

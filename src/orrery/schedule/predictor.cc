@@ -134,9 +134,9 @@ Predictor::Predictor(const std::string& predictor, const std::string& weights,
   } else if (predictor == "roofline") {
     model_ = std::make_shared<cost::RooflineModel>();
   } else if (is_published(predictor)) {
-    auto published = cost::Weights::read(weights.empty() ? cost::shipped_neusight_weights() : weights);
-    weights_title_ = published->title();
-    model_ = published_model(predictor, std::move(published));
+    weights_ = cost::Weights::read(weights.empty() ? cost::shipped_neusight_weights() : weights);
+    weights_title_ = weights_->title();
+    model_ = published_model(predictor, weights_);
   } else {
     throw InputError("there is no predictor '" + printable(predictor, 40) + "'" +
                      did_you_mean(predictor, std::span<const std::string>(names)));

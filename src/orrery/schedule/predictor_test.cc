@@ -101,6 +101,7 @@ TEST(Predictor, published_predictors_forecast_fp32_models_as_the_sum_of_their_ke
   const graph::Graph graph = graph::build_graph(model, w);
   for (const char* name : {"neusight", "linear", "habitat"}) {
     const Predictor predictor(name);
+    EXPECT_TRUE(predictor.weights().has(name));  // its own, not those of the default laws
     for (const char* gpu : {"l4", "h100-sxm5-80gb", "mi210"}) {
       const hardware::Device device = hardware::Catalogue::shipped().device(gpu);
       const std::vector<cost::OperatorCost> costs = predictor.price(graph, device);
