@@ -118,19 +118,19 @@ class Model(nn.Module):
 
 
 def write_routing(path, header, steps):
-    """`steps`: one array (layer, sequence, position, choice) a forward pass."""
+    """`steps`: one array (layer, sequence, position, choice) a forward pass. The order of rows keeps them together."""
     out = io.StringIO()
     for line in header:
         out.write(f"# {line}\n")
     layers, _, _, top_k = steps[0].shape
-    out.write("\t".join(["step", "problem", "token", "layer"] + [f"expert_{r + 1}" for r in range(top_k)]) + "\n")
+    out.write("\t".join(["problem", "token", "layer"] + [f"expert_{r + 1}" for r in range(top_k)]) + "\n")
     first = 0
-    for step, chosen in enumerate(steps):
+    for chosen in steps:
         _, sequences, length, _ = chosen.shape
         for s in range(sequences):
             for t in range(length):
                 for layer in range(layers):
-                    out.write(f"{step}\t{first + s}\t{t}\t{layer}\t" + "\t".join(map(str, chosen[layer, s, t])) + "\n")
+                    out.write(f"{first + s}\t{t}\t{layer}\t" + "\t".join(map(str, chosen[layer, s, t])) + "\n")
         first += sequences
     with open(path, "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
         packed.write(out.getvalue().encode())
@@ -146,7 +146,7 @@ def main():
     parser.add_argument("--experts", type=int, default=32)
     parser.add_argument("--top-k", type=int, default=4)
     parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--recorded-steps", type=int, default=26, help="forward passes recorded of each kind of text")
+    parser.add_argument("--recorded-steps", type=int, default=24, help="forward passes recorded of each kind of text")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     length, batch, vocabulary = 128, 16, 2048
@@ -171,7 +171,7 @@ def main():
     held, train = {}, {}
     for kind in texts:
         # Whole files are held out: none of their text is trained on. As many are read as training will see, and half as much again.
-        held_out = options.recorded_steps * 8 * length + 1
+        held_out = (options.recorded_steps + 2) * 8 * length + 1
         enough = held_out + int(.75 * options.training_steps * batch * length)
         ids, total, held_files = [], 0, 0
         for text in texts[kind]:
@@ -226,7 +226,7 @@ def main():
         header = [f"Routing of a small mixture-of-experts language model on held-out {words}.",
                   f"{options.layers} layers, {options.experts} experts, top-{options.top_k}, width {options.width}; trained {trained} steps of "
                   f"{batch * length} tokens on manual pages and Python sources, seed {options.seed}.",
-                  f"Held-out loss {np.mean(losses):.3f} nats a token. A step is one forward pass of 8 sequences. Made by bench/experts/train_moe.py."]
+                  f"Held-out loss {np.mean(losses):.1f} nats a token. 8 sequences of {length} tokens, in order, are one forward pass: 1,024 tokens a step. Made by bench/experts/train_moe.py."]
         sequences = write_routing(options.output / name, header, steps)
         size = (options.output / name).stat().st_size
         print(f"{name}: {sequences} sequences, {sequences * length} tokens, held-out loss {np.mean(losses):.3f}, {size / 1e3:.0f} kB", flush=True)
