@@ -30,6 +30,13 @@ double rank_bandwidth(const hardware::LinkLevel& level, Collective kind, double 
   return bandwidth;
 }
 
+// The bytes on the wire, at what the level gives one rank.
+double wire_time(double wire, double bandwidth, const hardware::LinkLevel& level) {
+  double burst = level.burst.value();
+  if (burst <= 0 || wire <= burst || level.sustained.value() <= 0) return wire / bandwidth;
+  return burst / bandwidth + (wire - burst) / (bandwidth * (level.sustained / level.per_device));
+}
+
 struct Field {
   const char* name;
   double CollectiveConstants::*value;
@@ -97,15 +104,15 @@ CollectiveCost CollectiveModel::price(Collective kind, double bytes, int ranks,
   }
   double hop = c.hop + latency;
   if (kind == Collective::SendReceive) {
-    cost.time = Seconds(c.send_start + latency + wire / (c.send_share * bandwidth));
+    cost.time = Seconds(c.send_start + latency + wire_time(wire, c.send_share * bandwidth, level));
     cost.algorithm = "send";
     return cost;
   }
   double passes = kind == Collective::AllReduce ? 2 : 1;
   double ring = n - 1, tree = 2 * std::ceil(std::log2(n));
   double hops = passes * std::min(ring, tree);
-  double low = c.start_low + hops * hop + wire / (c.share_low * bandwidth);
-  double bulk = c.start_bulk + hops * hop + wire / (c.share_bulk * bandwidth);
+  double low = c.start_low + hops * hop + wire_time(wire, c.share_low * bandwidth, level);
+  double bulk = c.start_bulk + hops * hop + wire_time(wire, c.share_bulk * bandwidth, level);
   double best = std::min(low, bulk);
   if (tree < ring) {
     cost.algorithm = low < bulk ? "tree, low latency" : "tree";

@@ -69,6 +69,40 @@ TEST(CollectiveModel, ranks_across_nodes_pay_for_both_levels) {
   EXPECT_LT(across, 3 * within);
 }
 
+TEST(CollectiveModel, what_exceeds_the_burst_travels_slower) {
+  CollectiveModel model;
+  hardware::LinkLevel ethernet{.name = "Ethernet",
+                               .fanout = 2,
+                               .per_device = BytesPerSecond(10e9),
+                               .latency = Seconds(10e-6),
+                               .sharing = hardware::Sharing::Port};
+  hardware::LinkLevel lossy = ethernet;
+  lossy.burst = Bytes(2e6);
+  lossy.sustained = BytesPerSecond(2e9);
+  auto time = [&](double bytes, const hardware::LinkLevel& level) {
+    return model.price(Collective::SendReceive, bytes, 2, level, false).time.value();
+  };
+  EXPECT_EQ(time(2e6, lossy), time(2e6, ethernet));
+  double share = model.constants().send_share;
+  EXPECT_NEAR(time(12e6, lossy) - time(2e6, lossy), 10e6 / (share * 2e9), 1e-9);
+}
+
+TEST(CollectiveModel, the_share_of_a_link_knows_no_starts_and_no_ranks) {
+  CollectiveModel rule = CollectiveModel::share_of_link();
+  hardware::LinkLevel link{.name = "NVLink",
+                           .fanout = 4,
+                           .per_device = BytesPerSecond(450e9),
+                           .latency = {},
+                           .sharing = hardware::Sharing::Port};
+  // 324 GB/s counted as GiB/s, three times the bytes.
+  EXPECT_NEAR(rule.price(Collective::AllReduce, 1e9, 4, link, true).time.value(), 3e9 / (324 * 1073741824.0),
+              1e-12);
+  EXPECT_EQ(rule.price(Collective::AllReduce, 1e9, 4, link, true).time,
+            rule.price(Collective::AllReduce, 1e9, 8, link, false).time);
+  EXPECT_NEAR(rule.price(Collective::SendReceive, 1e9, 2, link, false).time.value(),
+              1e9 / (324 * 1073741824.0), 1e-12);
+}
+
 TEST(CollectiveModel, weights_survive_their_file_and_damage_is_refused) {
   CollectiveModel model = CollectiveModel::shipped();
   EXPECT_EQ(CollectiveModel::from_json(model.to_json(), "w.json").to_json(), model.to_json());

@@ -21,6 +21,10 @@ struct LinkLevel {
   BytesPerSecond per_device;
   Seconds latency;
   Sharing sharing = Sharing::Port;
+  // Networks that drop what their switches cannot hold: what of a message exceeds `burst` travels at
+  // `sustained` instead of `per_device`. 0: no such limit.
+  Bytes burst = {};
+  BytesPerSecond sustained = {};
 };
 
 struct Cluster {

@@ -16,12 +16,17 @@ constexpr int kMostRanks = 1 << 16;
 constexpr std::array<std::string_view, 3> kSharing = {"port", "pair", "bus"};  // in the order of Sharing
 
 LinkLevel read_level(const Node& node) {
-  node.allow_only({"name", "fanout", "per_device", "latency", "sharing"});
+  node.allow_only({"name", "fanout", "per_device", "latency", "sharing", "burst", "sustained"});
   LinkLevel level;
   level.name = node.at("name").text();
   level.fanout = static_cast<int>(node.at("fanout").as_integer(1, kMostRanks));
   level.per_device = BytesPerSecond(node.at("per_device").as_quantity(Unit::BytesPerSecond));
   if (!(level.per_device.value() > 0)) node.at("per_device").fail("a link's bandwidth must be above zero");
+  if (node.find("burst") || node.find("sustained")) {
+    level.burst = Bytes(node.at("burst").as_quantity(Unit::Bytes));
+    level.sustained = BytesPerSecond(node.at("sustained").as_quantity(Unit::BytesPerSecond));
+    if (!(level.sustained.value() > 0)) node.at("sustained").fail("a link's bandwidth must be above zero");
+  }
   if (const Node* latency = node.find("latency")) {
     level.latency = Seconds(latency->as_quantity(Unit::Seconds));
     if (level.latency.value() < 0) latency->fail("a latency cannot be negative");

@@ -36,9 +36,9 @@ std::vector<LatencyScores> evaluate_collectives(const std::string& data_folder) 
     const hardware::LinkLevel level = cost::link_of(curve);
     const bool published = level.per_device.value() > 0;
     const bool switched = published && curve.system.ends_with("_dgx");
-    LatencyScores s = switched
-                          ? held_out(curve, cost::CollectiveModel(constants), level)
-                          : held_out(curve, cost::CollectiveModel(plain), cost::fit_link({&curve}, plain));
+    LatencyScores s = switched ? held_out(curve, cost::CollectiveModel(constants), level)
+                               : held_out(curve, cost::CollectiveModel(plain),
+                                          cost::fit_link({&curve}, plain, !curve.within_node()));
     s.setting = switched ? "held-out sizes, published link" : "held-out sizes, fitted link";
     scores.push_back(s);
     if (!published) continue;

@@ -13,6 +13,8 @@ namespace orrery::cost {
 
 namespace {
 
+constexpr double kBurstGain = .1;
+constexpr double kBurst = 2.0 * 1048576, kSustained = .5;  // where the fit of a lossy network starts
 constexpr double kCurveWeight = 2.4;  // of a curve's rows together, in units of a prior's
 const learn::LeastSquaresOptions kFit = {.noise = .11, .prior_weight = .3};
 
@@ -139,7 +141,7 @@ CollectiveConstants fit_collectives(const std::vector<CollectiveCurve>& curves,
 }
 
 hardware::LinkLevel fit_link(const std::vector<const CollectiveCurve*>& curves,
-                             const CollectiveConstants& constants) {
+                             const CollectiveConstants& constants, bool lossy) {
   hardware::LinkLevel level{
       .name = "measured", .fanout = 2, .per_device = {}, .latency = {}, .sharing = hardware::Sharing::Port};
   struct Row {
@@ -162,10 +164,18 @@ hardware::LinkLevel fit_link(const std::vector<const CollectiveCurve*>& curves,
     c.links.clear();
     return c;
   }());
-  auto residuals = [&](std::span<const double> x, std::span<double> out) {
+  auto link = [&](std::span<const double> x) {
     hardware::LinkLevel trial = level;
     trial.per_device = BytesPerSecond(x[0]);
     trial.latency = Seconds(x[1]);
+    if (x.size() > 2) {
+      trial.burst = Bytes(x[2]);
+      trial.sustained = BytesPerSecond(x[0] * x[3]);
+    }
+    return trial;
+  };
+  auto residuals = [&](std::span<const double> x, std::span<double> out) {
+    const hardware::LinkLevel trial = link(x);
     for (size_t i = 0; i < out.size(); ++i) {
       const Row& row = rows[i];
       double t =
@@ -173,13 +183,16 @@ hardware::LinkLevel fit_link(const std::vector<const CollectiveCurve*>& curves,
       out[i] = std::log(t / row.curve->seconds[row.i]);
     }
   };
-  const learn::FitParameter parameters[] = {{.name = "bandwidth", .prior = 2 * seen, .spread = 1},
-                                            {.name = "latency", .prior = 2e-6, .spread = 1.5}};
-  const std::vector<double> fitted =
-      learn::fit_least_squares(parameters, residuals, rows.size(), weight, kFit).value;
-  level.per_device = BytesPerSecond(fitted[0]);
-  level.latency = Seconds(fitted[1]);
-  return level;
+  std::vector<learn::FitParameter> parameters = {{.name = "bandwidth", .prior = 2 * seen, .spread = 1},
+                                                 {.name = "latency", .prior = 2e-6, .spread = 1.5}};
+  const learn::LeastSquaresFit plain =
+      learn::fit_least_squares(parameters, residuals, rows.size(), weight, kFit);
+  if (!lossy) return link(plain.value);
+  parameters.push_back({.name = "burst", .prior = kBurst, .spread = 1.5});
+  parameters.push_back({.name = "sustained", .prior = kSustained, .spread = .5, .high = 1});
+  const learn::LeastSquaresFit limited =
+      learn::fit_least_squares(parameters, residuals, rows.size(), weight, kFit);
+  return link(limited.objective < (1 - kBurstGain) * plain.objective ? limited.value : plain.value);
 }
 
 }  // namespace orrery::cost

@@ -31,7 +31,9 @@ hardware::LinkLevel link_of(const CollectiveCurve& curve);
 CollectiveConstants fit_collectives(const std::vector<CollectiveCurve>& curves, const std::string& leave_out);
 
 // The link under the curves: bandwidth and latency such that the model fits their even-numbered sizes.
+// `lossy`: a network between nodes, which gets a burst and a sustained bandwidth too where that lowers what
+// is minimized by a tenth.
 hardware::LinkLevel fit_link(const std::vector<const CollectiveCurve*>& curves,
-                             const CollectiveConstants& constants);
+                             const CollectiveConstants& constants, bool lossy = false);
 
 }  // namespace orrery::cost
