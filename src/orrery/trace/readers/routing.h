@@ -4,6 +4,9 @@
 //   JSONL        {"layer": 0, "experts": [6, 5], "token_idx": 0}
 //   .npy         integers [tokens][layers] (top-1) or [tokens][layers][k]
 //   JSON         {"logical_count": [step][layer][expert]} (SGLang, vLLM's load statistics), or without steps
+//   .pt          SGLang's expert-distribution recorder (sglang_recording.h); a folder of them, one a rank, is
+//   one recording JSONL        {"record_type": "eplb_load_stats", ...}: vLLM's load statistics
+//   (vllm_eplb_stats.h)
 // Throws InputError with file:line for what is wrong: an expert beyond `experts`, one chosen twice by a
 // token, over 1 % of tokens that lack a layer (fewer are left out and counted in a note), transitions that do
 // not sum to the loads.
