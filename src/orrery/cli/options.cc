@@ -4,11 +4,13 @@
 #include <charconv>
 #include <filesystem>
 
+#include "orrery/base/storage.h"
 #include "orrery/base/text.h"
 #include "orrery/cost/accelerator/accelerator_model.h"
 #include "orrery/graph/model_catalogue.h"
 #include "orrery/graph/readers/onnx.h"
 #include "orrery/graph/readers/operator_csv.h"
+#include "orrery/graph/readers/scalesim_topology.h"
 #include "orrery/hardware/catalogue.h"
 #include "orrery/hardware/cluster_reader.h"
 #include "orrery/schedule/predictor.h"
@@ -79,9 +81,9 @@ void add_seed(CLI::App& app, Common& common) {
 
 void add_model_and_devices(CLI::App& app, ModelOnDevices& o, bool model_required) {
   constexpr int64_t kMost = int64_t{1} << 40;
-  CLI::Option* model = app.add_option(
-      "MODEL,--model", o.model,
-      "A known name, a config.json the folder that holds it, an .onnx file, or a CSV of operators");
+  CLI::Option* model = app.add_option("MODEL,--model", o.model,
+                                      "A known name, a config.json the folder that holds it, an .onnx file, "
+                                      "a CSV of operators or a SCALE-Sim topology");
   if (model_required) model->required();
   app.add_option("--device,--gpu", o.devices,
                  std::string("Devices, by name or file, separated by commas [") + kDefaultDevices + "]");
@@ -212,7 +214,9 @@ void read_onnx_into(schedule::GraphRequest& request, const ModelOnDevices& o) {
 void read_operators_into(schedule::GraphRequest& request, const ModelOnDevices& o) {
   if (!o.mode.empty())
     throw InputError("--mode does not apply to a list of operators: it is run as it stands");
-  request.graph = graph::read_operator_csv(o.model);
+  std::string text = read_file(o.model);
+  request.graph = graph::is_scalesim_topology(text) ? graph::parse_scalesim_topology(text, o.model)
+                                                    : graph::parse_operator_csv(std::move(text), o.model);
   request.batch = std::max<int64_t>(1, o.batch);
   request.type = DataType::BF16;
 }
