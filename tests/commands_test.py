@@ -201,6 +201,7 @@ class Commands(unittest.TestCase):
             self.assertEqual(result.returncode, 0, result.stderr)
             document = json.loads(result.stdout, parse_constant=lambda name: self.fail(name + " is no JSON"))
             self.assertEqual(document["schema"], "orrery.latency/1")
+        self.assertTrue(json.loads(self.run_in("show", "accelerators", "--json").stdout)["rows"])
         self.assertTrue(json.loads(self.run_in("show", "gpus", "--json").stdout)["rows"])
 
     def test_two_runs_differ_in_the_run_object_alone(self):

@@ -12,11 +12,13 @@ namespace {
 
 constexpr int64_t kMostCores = 4096, kMostSide = 65536;
 constexpr double kMostBandwidth = 100e12, kMostClock = 10e9;
+constexpr double kLeastBandwidth = 1e3, kLeastClock = 1e3, kLeastBuffer = 1024;
 constexpr double kMebi = 1024.0 * 1024.0;
 
-double positive(const Node& node, Unit unit, double most, std::string_view what) {
+double positive(const Node& node, Unit unit, double most, std::string_view what, double least = 0) {
   double value = node.as_quantity(unit);
   if (!(value > 0)) node.fail(fmt::format("'{}' must be above zero", printable(node.text())));
+  if (value < least) node.fail(fmt::format("'{}' is too small: is the unit right?", printable(node.text())));
   if (value > most)
     node.fail(fmt::format("'{}' is above {}: is the unit right?", printable(node.text()), what));
   return value;
@@ -92,7 +94,7 @@ class Reader {
       chip_.word_bits = static_cast<int>(bits->as_integer(1, 64));
     if (const Node* bits = root_.find("accumulator_bits"))
       chip_.accumulator_bits = static_cast<int>(bits->as_integer(chip_.word_bits, 128));
-    chip_.clock = Hertz(positive(root_.at("clock"), Unit::Hertz, kMostClock, "10 GHz"));
+    chip_.clock = Hertz(positive(root_.at("clock"), Unit::Hertz, kMostClock, "10 GHz", kLeastClock));
   }
 
   void read_buffers() {
@@ -107,7 +109,7 @@ class Reader {
     not_below_rule("vector_buffer", chip_.vector_buffer, derived_buffer(chip_.lanes));
     if (const Node* node = root_.find("matrix_buffers"))
       chip_.matrix_buffers = static_cast<int>(node->as_integer(1, 3));
-    chip_.global_buffer = Bytes(positive(root_.at("global_buffer"), Unit::Bytes, 1e12, "1 TB"));
+    chip_.global_buffer = Bytes(positive(root_.at("global_buffer"), Unit::Bytes, 1e12, "1 TB", kLeastBuffer));
     if (const Node* node = root_.find("global_bandwidth"))  // a second, as data sheets give it
       chip_.global_bytes_per_cycle =
           positive(*node, Unit::BytesPerSecond, 1e15, "1000 TB/s") / chip_.clock.value();
@@ -124,8 +126,8 @@ class Reader {
   void read_memory() {
     device_.memory = Bytes(positive(root_.at("memory"), Unit::Bytes, 2e12, "2 TB"));
     if (const Node* type = root_.find("memory_type")) device_.memory_type = type->as_string();
-    device_.memory_bandwidth = BytesPerSecond(
-        positive(root_.at("memory_bandwidth"), Unit::BytesPerSecond, kMostBandwidth, "100 TB/s"));
+    device_.memory_bandwidth = BytesPerSecond(positive(root_.at("memory_bandwidth"), Unit::BytesPerSecond,
+                                                       kMostBandwidth, "100 TB/s", kLeastBandwidth));
   }
 
   void read_tables() {
@@ -176,6 +178,15 @@ class Reader {
   Accelerator chip_;
 };
 
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (char c : printable(text, 1000)) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c;
+  }
+  return result + '"';
+}
+
 }  // namespace
 
 bool is_accelerator(const Node& root) {
@@ -188,7 +199,7 @@ Device read_accelerator(const Node& root) {
 
 std::string accelerator_yaml(const Device& device) {
   const Accelerator& chip = *device.accelerator();
-  std::string text = fmt::format("name: {}\n", device.title.empty() ? device.name : device.title);
+  std::string text = fmt::format("name: {}\n", quoted(device.title.empty() ? device.name : device.title));
   auto line = [&](std::string_view key, const std::string& value) {
     text += fmt::format("{}: {}\n", key, value);
   };
@@ -208,10 +219,10 @@ std::string accelerator_yaml(const Device& device) {
   line("accumulator_bits", std::to_string(chip.accumulator_bits));
   line("clock", fmt::format("{} Hz", chip.clock.value()));
   line("memory", fmt::format("{} B", device.memory.value()));
-  if (!device.memory_type.empty()) line("memory_type", device.memory_type);
+  if (!device.memory_type.empty()) line("memory_type", quoted(device.memory_type));
   line("memory_bandwidth", fmt::format("{} B/s", device.memory_bandwidth.value()));
-  line("area_table", chip.area_table);
-  if (!chip.energy.name.empty()) line("energy_table", chip.energy.name);
+  line("area_table", quoted(chip.area_table));
+  if (!chip.energy.name.empty()) line("energy_table", quoted(chip.energy.name));
   if (chip.uncore.area.value() > 0 || chip.uncore.power.value() > 0) {
     std::string area = fmt::format("area: {} mm2", chip.uncore.area.value() * 1e6);
     std::string power = fmt::format("power: {} W", chip.uncore.power.value());
@@ -222,9 +233,7 @@ std::string accelerator_yaml(const Device& device) {
   }
   text += "sources:\n";
   for (const Citation& source : device.sources) {
-    std::string quoted;
-    for (char c : source.text) quoted += c == '\'' ? std::string("''") : std::string(1, c);
-    text += fmt::format("  {}: '{}'\n", source.key, quoted);
+    text += fmt::format("  {}: {}\n", quoted(source.key), quoted(source.text));
   }
   if (device.sources.empty()) text += "  design: 'given as figures, without a source'\n";
   return text;

@@ -1,6 +1,7 @@
 #include "orrery/cost/accelerator/matrix_work.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 namespace orrery::cost {
 namespace {
@@ -8,6 +9,14 @@ namespace {
 using graph::GemmSize;
 using graph::OperatorKind;
 using graph::Pass;
+
+// A product of sizes; beyond 2^53, where no machine is, it stays there.
+int64_t times(std::initializer_list<int64_t> sizes) {
+  constexpr double kMost = 9007199254740992.0;
+  double product = 1;
+  for (int64_t size : sizes) product *= static_cast<double>(size);
+  return static_cast<int64_t>(std::min(product, kMost));
+}
 
 double words(int64_t batch, int64_t rows, int64_t columns) {
   return static_cast<double>(batch) * static_cast<double>(rows) * static_cast<double>(columns);
@@ -22,9 +31,9 @@ MatrixWork convolution(const graph::ConvolutionSize& c, Pass pass) {
   MatrixWork work;
   work.size = convolution_gemm(c, pass);
   work.groups = c.groups > 1;
-  double image = words(c.batch * c.in_channels, c.height, c.width),
-         result = words(c.batch * c.out_channels, c.out_height(), c.out_width()),
-         weights = words(c.out_channels * (c.in_channels / c.groups), c.kernel_h, c.kernel_w);
+  double image = words(times({c.batch, c.in_channels}), c.height, c.width),
+         result = words(times({c.batch, c.out_channels}), c.out_height(), c.out_width()),
+         weights = words(times({c.out_channels, c.in_channels / c.groups}), c.kernel_h, c.kernel_w);
   switch (pass) {
     case Pass::InputGradient:
       work.lhs_words = result, work.rhs_words = weights, work.out_words = image;
@@ -49,9 +58,10 @@ MatrixWork experts(const graph::GroupedGemmSize& g, Pass pass) {
 // Scores stay on chip: they are neither an operand nor a result at DRAM. Backward computes the scores again,
 // then gradients of probabilities, values, queries, keys.
 std::vector<MatrixWork> attention(const graph::AttentionSize& a, Pass pass) {
-  int64_t heads = a.batch * a.heads, keys = a.cached + a.query;
-  double query = words(heads, a.query, a.head_dim), key = words(a.batch * a.kv_heads, keys, a.head_dim),
-         value = a.shared ? 0 : words(a.batch * a.kv_heads, keys, a.value_dim),
+  int64_t heads = times({a.batch, a.heads}), keys = a.cached + a.query;
+  double query = words(heads, a.query, a.head_dim),
+         key = words(times({a.batch, a.kv_heads}), keys, a.head_dim),
+         value = a.shared ? 0 : words(times({a.batch, a.kv_heads}), keys, a.value_dim),
          out = words(heads, a.query, a.value_dim);
   MatrixWork scores{{heads, a.query, keys, a.head_dim}, query, key, 0};
   if (pass != Pass::InputGradient) return {scores, {{heads, a.query, a.value_dim, keys}, 0, value, out}};
@@ -65,8 +75,8 @@ std::vector<MatrixWork> attention(const graph::AttentionSize& a, Pass pass) {
 }  // namespace
 
 GemmSize convolution_gemm(const graph::ConvolutionSize& c, Pass pass) {
-  int64_t pixels = c.batch * c.out_height() * c.out_width(), out = c.out_channels / c.groups,
-          window = c.in_channels / c.groups * c.kernel_h * c.kernel_w;
+  int64_t pixels = times({c.batch, c.out_height(), c.out_width()}), out = c.out_channels / c.groups,
+          window = times({c.in_channels / c.groups, c.kernel_h, c.kernel_w});
   if (pass == Pass::InputGradient) return {c.groups, pixels, window, out};
   if (pass == Pass::WeightGradient) return {c.groups, window, out, pixels};
   return {c.groups, pixels, out, window};

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace orrery::cost {
 namespace {
 
@@ -80,6 +82,15 @@ TEST(MatrixWork, experts_and_attention_keep_their_work_in_backward) {
     backward += multiply_accumulates(w.size);
   EXPECT_EQ(2 * both, graph::matrix_flops(graph::make(a, DataType::BF16, DataType::BF16)).value());
   EXPECT_EQ(backward, 2.5 * both);
+}
+
+TEST(MatrixWork, of_absurd_sizes_is_large_not_undefined) {
+  const int64_t huge = int64_t{1} << 40;
+  ConvolutionSize c{huge, huge, huge, huge, huge, 3, 3, 1, 1, 1, 1, 1};
+  for (Pass pass : {Pass::Forward, Pass::InputGradient, Pass::WeightGradient}) {
+    graph::GemmSize size = convolution_gemm(c, pass);
+    EXPECT_GT(std::min({size.m, size.n, size.k}), 0);
+  }
 }
 
 }  // namespace
