@@ -17,6 +17,13 @@ namespace {
 constexpr const char* kNetworks[] = {"bvlc_alexnet", "vgg19",        "resnet50",   "squeezenet",
                                      "inception_v1", "inception_v2", "densenet121"};
 
+graph::OnnxOptions unfused(bool train) {
+  graph::OnnxOptions options;
+  options.train = train;
+  options.fuse = false;
+  return options;
+}
+
 std::string path_of(const std::string& network) {
   const char* data = std::getenv("ORRERY_DATA");
   return data ? std::string(data) + "/wham/onnx/light_" + network + ".onnx" : "";
@@ -25,8 +32,8 @@ std::string path_of(const std::string& network) {
 TEST(RealGraphs, train_with_three_products_a_layer_but_no_gradient_of_the_image) {
   if (!file_exists(path_of(kNetworks[0]))) GTEST_SKIP() << "ORRERY_DATA names no folder with wham/onnx";
   for (const std::string network : kNetworks) {
-    graph::OnnxModel forward = graph::read_onnx(path_of(network), {.fuse = false});
-    graph::OnnxModel trained = graph::read_onnx(path_of(network), {.train = true, .fuse = false});
+    graph::OnnxModel forward = graph::read_onnx(path_of(network), unfused(false));
+    graph::OnnxModel trained = graph::read_onnx(path_of(network), unfused(true));
     double first = 0;
     for (const graph::Operator& op : forward.graph.operators) {
       first = graph::matrix_flops(forward.graph.kernels[op.kernel].parts[0]).value() / 2;
@@ -44,8 +51,10 @@ TEST(RealGraphs, mirror_conflicts_end_near_the_critical_path_in_at_most_twelve_s
   int most = 0;
   double worst = 1;
   for (const std::string network : kNetworks) {
-    graph::OnnxModel model =
-        graph::read_onnx(path_of(network), {.train = true, .optimizer = graph::Optimizer::Sgd});
+    graph::OnnxOptions options;
+    options.train = true;
+    options.optimizer = graph::Optimizer::Sgd;
+    graph::OnnxModel model = graph::read_onnx(path_of(network), options);
     for (Shape shape : {Shape{128, 128, 128}, Shape{64, 64, 64}, Shape{128, 128, 256}, Shape{32, 32, 32}}) {
       hardware::Device device = hardware::Catalogue::shipped().device("tpuv2");
       auto& chip = std::get<hardware::Accelerator>(device.architecture);
