@@ -54,7 +54,7 @@ std::vector<Cell> row_of(const std::string& name, const Device& device, double c
           hardware::tuple_text(chip),
           report::number(chip.clock.value() / 1e6, 0),
           report::number(peak / 1e12),
-          report::number(device.memory_bandwidth.value() / 1e9, 0),
+          report::number(device.memory_bandwidth.value() / 1e9),
           report::number(plain.area.core().value() * 1e6),
           known(die, 1e-6, report::kSignificant),
           report::number(plain.power.total().value()),
@@ -78,7 +78,9 @@ Table overview(const Catalogue& catalogue) {
       "the area law; die: published, at the chip's own node, with memory and link PHYs, control and clock "
       "tree.",
       "TDP: the sum of everything busy; calibrated: its dynamic part times " + report::show(calibration) +
-          ", with which " + reference.title + " comes to its published power.",
+          ", with which " + reference.title +
+          " comes to its published power. Energies are those of 22 nm: newer nodes take less, int8 and "
+          "edge designs have less around them.",
       "Your own: --device my-accelerator.yaml (docs/formats.md)."};
   return table;
 }
