@@ -23,6 +23,8 @@ constexpr Command kCommands[] = {
      "orrery run keyindex get --index names.index --keys wanted.txt\n"
      "orrery run keyindex scan --index names.index --from ab --count 10",
      declare_run_keyindex},
+    {"plan", "experts", "which expert of a mixture-of-experts model lives on which GPU",
+     "orrery plan experts examples/moe-routing.tsv.gz --gpus 8", declare_plan_experts},
     {"fit", "latency", "adapts the latency model to your own measurements; error before and after",
      "orrery fit latency measured.csv --output mine.json", declare_fit_latency},
     {"show", "gpus", "the GPUs that are known, or all facts of one with their sources",

@@ -1,0 +1,211 @@
+#include "orrery/place/experts_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "orrery/place/experts_baselines.h"
+
+namespace orrery::place {
+namespace {
+
+struct Parts {
+  trace::RoutingProfile planned;
+  std::optional<trace::RoutingProfile> later;
+};
+
+// The first tokens or steps to plan on, the last to test on.
+Parts split_profile(const trace::RoutingProfile& whole, double hold_out, size_t step_tokens) {
+  Parts parts{whole, std::nullopt};
+  if (hold_out <= 0) return parts;
+  if (whole.tokens) {
+    const auto cut =
+        static_cast<size_t>(std::llround((1 - hold_out) * static_cast<double>(whole.tokens->tokens())));
+    const size_t left = whole.tokens->tokens() - cut;
+    if (cut == 0 || left == 0) return parts;
+    parts.planned = trace::profile_tokens(whole.tokens, whole.rule, whole.name, step_tokens, 0, cut);
+    parts.later =
+        trace::profile_tokens(whole.tokens, whole.rule, whole.name, std::min(step_tokens, left), cut);
+  } else if (whole.steps.size() >= 5) {
+    const auto cut = static_cast<size_t>((1 - hold_out) * static_cast<double>(whole.steps.size()));
+    parts.later = whole;
+    const auto experts = static_cast<size_t>(whole.experts);
+    auto keep = [&](trace::RoutingProfile& part, size_t first, size_t last) {
+      part.steps.assign(whole.steps.begin() + static_cast<ptrdiff_t>(first),
+                        whole.steps.begin() + static_cast<ptrdiff_t>(last));
+      for (size_t l = 0; l < part.load.size(); ++l) {
+        for (size_t e = 0; e < experts; ++e) {
+          part.load[l][e] = 0;
+          for (const std::vector<float>& step : part.steps)
+            part.load[l][e] += static_cast<double>(step[l * experts + e]);
+        }
+      }
+    };
+    keep(parts.planned, 0, cut);
+    keep(*parts.later, cut, whole.steps.size());
+  }
+  parts.planned.synthetic = whole.synthetic;
+  return parts;
+}
+
+class Figures {
+ public:
+  Figures(const ExpertRequest& request, const Parts& parts) : request_(request), parts_(parts) {}
+
+  PlanFigures of(ExpertPlan plan) const {
+    PlanFigures figures;
+    const Split split = plan.planner == "eplb" ? Split::Equal : Split::Optimal;
+    const trace::RoutingProfile& later = parts_.later ? *parts_.later : parts_.planned;
+    figures.load = load_figures(plan, parts_.planned, split);
+    figures.load_later = load_figures(plan, later, split);
+    figures.balancedness = balancedness(plan, later);
+    figures.crossing = crossing_figures(plan, parts_.planned, request_.problem.grid);
+    const ExpertHardware& on = request_.hardware;
+    if (later.tokens) {
+      const double bytes = std::max(1.0, on.hidden * on.bytes_per_element);
+      figures.replay =
+          replay_tokens(*later.tokens, plan, request_.problem.dispatch, request_.problem.grid, bytes);
+      if (on.hidden > 0 && on.flops_per_second > 0) add_seconds(plan, later, figures);
+    }
+    if (request_.current) {
+      figures.moved_experts = moved_experts(*request_.current, plan);
+      figures.moved_bytes = static_cast<double>(figures.moved_experts) * on.expert_bytes();
+    }
+    figures.plan = std::move(plan);
+    return figures;
+  }
+
+ private:
+  // Experts compute in tiles of 128 tokens and read the weights of those that have any.
+  void add_seconds(const ExpertPlan& plan, const trace::RoutingProfile& later, PlanFigures& figures) const {
+    const ExpertHardware& on = request_.hardware;
+    const double share = std::min(
+        1.0, static_cast<double>(request_.step_tokens) / static_cast<double>(later.tokens->tokens()));
+    for (int l = 0; l < plan.layers(); ++l) {
+      std::vector<double> seconds(static_cast<size_t>(plan.ranks), 0);
+      const auto ranks = plan.ranks_of(l);
+      for (size_t e = 0; e < ranks.size(); ++e) {
+        const double tokens =
+            later.load[static_cast<size_t>(l)][e] * share / static_cast<double>(ranks[e].size());
+        if (tokens <= 0) continue;
+        const double flops = 6 * on.hidden * on.feed_forward * std::ceil(tokens / 128) * 128;
+        for (int g : ranks[e])
+          seconds[static_cast<size_t>(g)] +=
+              std::max(flops / on.flops_per_second,
+                       std::min(1.0, tokens) * on.expert_bytes() / std::max(1.0, on.memory_bandwidth));
+      }
+      figures.expert_seconds += *std::max_element(seconds.begin(), seconds.end());
+      figures.all_to_all_seconds += all_to_all_seconds(figures.replay->layer_pair[static_cast<size_t>(l)],
+                                                       share, request_.problem.grid, on.links, on.bottleneck);
+    }
+    figures.step_seconds = figures.expert_seconds + figures.all_to_all_seconds;
+  }
+
+  const ExpertRequest& request_;
+  const Parts& parts_;
+};
+
+void add_notes(const ExpertRequest& request, ExpertReport& report) {
+  for (const trace::RoutingProfile& profile : request.profiles) {
+    for (const std::string& note : profile.notes) report.notes.push_back(note);
+    report.synthetic = report.synthetic || profile.synthetic;
+  }
+  if (request.profiles[0].tokens && request.hardware.hidden <= 0)
+    report.notes.push_back(
+        "the model is not known, so all-to-all bytes count one a vector; give --model for true bytes");
+  switch (request.problem.dispatch) {
+    case Dispatch::Home:
+      report.notes.push_back(
+          "home dispatch: a token returns to its rank after each layer, so who follows whom changes no "
+          "traffic; only load and experts chosen together do");
+      break;
+    case Dispatch::Naive:
+      report.notes.push_back(
+          "naive dispatch: a copy goes out for every choice, so traffic is 2 d k (1 - 1/G) a token on "
+          "average whatever the map; only balance can gain");
+      break;
+    case Dispatch::Replicated:
+      report.notes.push_back(
+          "replicated dispatch: an all-reduce follows the experts and carries the same bytes whatever "
+          "the map; only balance can gain");
+      break;
+    case Dispatch::Stay:
+      report.notes.push_back(
+          "stay dispatch: figures hold only where attention runs on the rank of a token's last expert; "
+          "engines that return tokens home gain no traffic from this map");
+      break;
+  }
+  for (size_t p = 0; p < report.transfer.size(); ++p) {
+    if (report.transfer[p] > report.transfer_contiguous[p] + 1e-9)
+      report.notes.push_back(fmt::format(
+          "WARNING: on profile '{}' the plan's max/mean load is {:.3f}, worse than the contiguous "
+          "map's {:.3f}; give that profile too, or replicas",
+          report.profile_names[p], report.transfer[p], report.transfer_contiguous[p]));
+  }
+  const double inside = report.ours.load.mean, later = report.ours.load_later.mean;
+  if (report.has_later && later > inside * 1.1)
+    report.notes.push_back(
+        fmt::format("on the part not planned on, max/mean load is {:.3f} against {:.3f}: the plan fits "
+                    "noise or the traffic drifts",
+                    later, inside));
+}
+
+}  // namespace
+
+ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
+  ExpertReport report;
+  report.command = request.command;
+  report.dispatch = request.problem.dispatch;
+  report.grid = request.problem.grid;
+  std::vector<Parts> parts;
+  for (const trace::RoutingProfile& profile : request.profiles)
+    parts.push_back(split_profile(profile, request.hold_out, request.step_tokens));
+  for (const Parts& part : parts) request.problem.profiles.push_back(&part.planned);
+  report.has_later = parts[0].later.has_value();
+  const trace::RoutingProfile& first = parts[0].planned;
+  const RankGrid& grid = request.problem.grid;
+  const int slots = std::max(request.problem.slots, first.experts);
+  if (request.current &&
+      (request.current->experts != first.experts || request.current->layers() != first.layers()))
+    throw InputError(fmt::format(
+        "the current map has {} layers of {} experts, the routing {} of {}; expected the same model",
+        request.current->layers(), request.current->experts, first.layers(), first.experts));
+  report.search = plan_experts(request.problem, context);
+  if (report.search.objective <= report.search.bound * (1 + 1e-6)) report.search.stop = solve::Stop::Proven;
+  ExpertPlan ours = *report.search.best;
+  if (request.current) {
+    if (request.most_moved_percent < 100) {
+      const size_t slots_of_all =
+          static_cast<size_t>(request.current->slots()) * static_cast<size_t>(first.layers());
+      ours = rebalance_experts(*request.current, first,
+                               slots_of_all * static_cast<size_t>(request.most_moved_percent) / 100);
+      report.search.bound = 0;
+      report.search.objective = load_figures(ours, first).mean;
+      report.search.proven_over = "none: the running map is changed within the budget of moves";
+    } else if (ours.slots() == request.current->slots()) {
+      ours = relabel_ranks(ours, *request.current, grid, report.dispatch == Dispatch::Stay);
+    }
+  }
+  const Figures figures(request, parts[0]);
+  report.ours = figures.of(std::move(ours));
+  const bool even = first.experts % grid.ranks == 0;
+  report.others.push_back(figures.of(contiguous_plan(first, grid.ranks, even ? first.experts : slots)));
+  if (even) {
+    report.others.push_back(figures.of(random_plan(first, grid.ranks, context.seed.derive(99))));
+    report.others.push_back(figures.of(lpt_plan(request.problem.profiles, grid.ranks)));
+    report.others.push_back(figures.of(two_stage_plan(request.problem.profiles, grid)));
+  }
+  report.others.push_back(figures.of(eplb_plan(first, grid, slots)));
+  if (request.current) report.others.push_back(figures.of(*request.current));
+  for (const trace::RoutingProfile& profile : request.profiles) {
+    report.profile_names.push_back(profile.name);
+    report.transfer.push_back(load_figures(report.ours.plan, profile, Split::Optimal).mean);
+    report.transfer_contiguous.push_back(load_figures(report.others[0].plan, profile).mean);
+  }
+  add_notes(request, report);
+  return report;
+}
+
+}  // namespace orrery::place

@@ -1,0 +1,59 @@
+// A planned expert map beside what others would do and what runs today: every figure counted on recorded
+// routing, on the part that was planned on and on the later part that was not.
+#pragma once
+
+#include <optional>
+
+#include "orrery/place/experts_replay.h"
+
+namespace orrery::place {
+
+// One expert's shape and what runs it; zeros: unknown, no seconds are predicted.
+struct ExpertHardware {
+  double hidden = 0, feed_forward = 0, bytes_per_element = 2;
+  double flops_per_second = 0, memory_bandwidth = 0, memory = 0;  // of one rank
+  LinkSpeeds links;
+  Bottleneck bottleneck = Bottleneck::Port;
+  double expert_bytes() const { return 3 * hidden * feed_forward * bytes_per_element; }
+};
+
+struct ExpertRequest {
+  std::vector<trace::RoutingProfile> profiles;
+  ExpertProblem problem;  // its `profiles` are set by report_experts
+  ExpertHardware hardware;
+  std::optional<ExpertPlan> current;
+  double hold_out = .2;          // last share of tokens or steps, planned without
+  size_t step_tokens = 256;      // of a step, where tokens were recorded
+  int most_moved_percent = 100;  // of all slots, against `current`; below 100 the running map is rebalanced
+  std::string command;
+};
+
+struct PlanFigures {
+  ExpertPlan plan;
+  LoadFigures load, load_later;  // on the part planned on, and on the later part
+  Balancedness balancedness;     // step by step, later part
+  CrossingFigures crossing;      // planned part; total 0 where transitions are unknown
+  std::optional<Replay> replay;  // later part, under the problem's dispatch
+  double step_seconds = 0;       // of all layers' experts and all-to-all, one step; 0 unknown
+  double expert_seconds = 0, all_to_all_seconds = 0;  // its parts
+  double moved_bytes = 0;
+  size_t moved_experts = 0;  // against `current`
+};
+
+struct ExpertReport {
+  std::string command;
+  solve::SearchResult<ExpertPlan> search;
+  PlanFigures ours;
+  std::vector<PlanFigures> others;  // contiguous, random, lpt, eplb, two-stage, and "current" where given
+  std::vector<std::string> profile_names;
+  std::vector<double> transfer;  // max/mean of our plan on each profile
+  std::vector<double> transfer_contiguous;
+  bool has_later = false, synthetic = false;
+  Dispatch dispatch = Dispatch::Home;
+  RankGrid grid;
+  std::vector<std::string> notes;
+};
+
+ExpertReport report_experts(ExpertRequest request, const RunContext& context);
+
+}  // namespace orrery::place

@@ -1,0 +1,120 @@
+#include "orrery/report/experts_report.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace orrery::report {
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json finite(double v) {
+  return std::isfinite(v) ? json(v) : json(nullptr);
+}
+
+json figures_json(const place::PlanFigures& f) {
+  json result = {{"planner", f.plan.planner},
+                 {"max_over_mean_load", f.load.mean},
+                 {"max_over_mean_load_worst_layer", f.load.worst},
+                 {"max_over_mean_load_later", f.load_later.mean},
+                 {"balancedness", nullptr},
+                 {"cross_gpu_fraction", nullptr},
+                 {"cross_node_fraction", nullptr},
+                 {"all_to_all_bytes", nullptr},
+                 {"network_bytes", nullptr},
+                 {"ranks_per_token", nullptr}};
+  if (f.balancedness.steps > 0)
+    result["balancedness"] = {
+        {"mean", f.balancedness.mean}, {"p95", f.balancedness.p95}, {"steps", f.balancedness.steps}};
+  if (f.crossing.total > 0) {
+    result["cross_gpu_fraction"] = f.crossing.cross_gpu;
+    result["cross_node_fraction"] = f.crossing.cross_node;
+    result["transition_cost"] = f.crossing.cost;
+  }
+  if (f.replay) {
+    result["all_to_all_bytes"] = f.replay->total;
+    result["network_bytes"] = f.replay->network;
+    result["ranks_per_token"] = f.replay->distinct_ranks;
+    result["replayed_tokens"] = f.replay->tokens;
+  }
+  if (f.step_seconds > 0)
+    result["step_seconds"] = {
+        {"total", f.step_seconds}, {"experts", f.expert_seconds}, {"all_to_all", f.all_to_all_seconds}};
+  result["moved_experts"] = f.moved_experts;
+  result["moved_bytes"] = f.moved_bytes;
+  return result;
+}
+
+}  // namespace
+
+std::string experts_json(const place::ExpertReport& report, const std::vector<std::string>& routing,
+                         const RunInfo& run) {
+  const place::PlanFigures& ours = report.ours;
+  json document = {{"schema", "orrery.experts/1"},
+                   {"command", report.command},
+                   {"routing", routing},
+                   {"synthetic", report.synthetic},
+                   {"dispatch", place::name(report.dispatch)},
+                   {"ranks", report.grid.ranks},
+                   {"ranks_per_node", report.grid.ranks_per_node},
+                   {"experts", ours.plan.experts},
+                   {"layer_ids", ours.plan.layer_ids}};
+  document.update(figures_json(ours));
+  document["objective"] = report.search.objective;
+  document["lower_bound"] = finite(report.search.bound);
+  document["gap"] = finite(report.search.gap());
+  document["proven_over"] = report.search.proven_over;
+  document["stopped_because"] = solve::name(report.search.stop);
+  document["others"] = json::array();
+  for (const place::PlanFigures& other : report.others) document["others"].push_back(figures_json(other));
+  document["transfer"] = json::array();
+  for (size_t p = 0; p < report.transfer.size(); ++p)
+    document["transfer"].push_back({{"profile", report.profile_names[p]},
+                                    {"max_over_mean_load", report.transfer[p]},
+                                    {"contiguous", report.transfer_contiguous[p]}});
+  document["max_over_mean_load_by_layer"] = ours.load.max_over_mean;
+  document["map"] = ours.plan.slot_to_expert;
+  document["notes"] = report.notes;
+  document["run"] = {{"seconds", run.duration.value()}, {"host", run.host}, {"date", run.date}};
+  return document.dump(1);
+}
+
+std::string experts_text(const place::ExpertReport& report, const TerminalStyle& style) {
+  Table table;
+  table.title =
+      fmt::format("{} experts a layer, {} layers, {} ranks in {} node(s), {} dispatch{}",
+                  report.ours.plan.experts, report.ours.plan.layers(), report.grid.ranks, report.grid.nodes(),
+                  place::name(report.dispatch), report.synthetic ? ", SYNTHETIC routing" : "");
+  table.columns = {{"plan", ""},   {"max/mean load", ""}, {"later", ""},        {"balancedness", ""},
+                   {"p95", ""},    {"crossing", "%"},     {"all-to-all", "MB"}, {"between nodes", "MB"},
+                   {"step", "us"}, {"moves", "GB"}};
+  auto row = [&](const place::PlanFigures& f, const std::string& title) {
+    Cell none;
+    table.rows.push_back({title, number(f.load.mean, 3), number(f.load_later.mean, 3),
+                          f.balancedness.steps ? number(f.balancedness.mean, 3) : none,
+                          f.balancedness.steps ? number(f.balancedness.p95, 3) : none,
+                          f.crossing.total > 0 ? number(100 * f.crossing.cross_gpu, 1) : none,
+                          f.replay ? number(f.replay->total / 1e6) : none,
+                          f.replay ? number(f.replay->network / 1e6) : none,
+                          f.step_seconds > 0 ? number(f.step_seconds * 1e6) : none,
+                          f.moved_bytes > 0 ? number(f.moved_bytes / 1e9) : none});
+  };
+  row(report.ours, "ours (" + report.ours.plan.planner + ")");
+  for (const place::PlanFigures& other : report.others) row(other, other.plan.planner);
+  if (report.search.bound > 0)
+    table.notes.push_back(
+        fmt::format("objective {:.5g}, proven lower bound {:.5g}: gap {:.2f} %, over {}; {}",
+                    report.search.objective, report.search.bound, 100 * report.search.gap(),
+                    report.search.proven_over, solve::name(report.search.stop)));
+  if (report.transfer.size() > 1) {
+    for (size_t p = 0; p < report.transfer.size(); ++p)
+      table.notes.push_back(fmt::format("on {}: max/mean {:.3f} (contiguous {:.3f})", report.profile_names[p],
+                                        report.transfer[p], report.transfer_contiguous[p]));
+  }
+  for (const std::string& note : report.notes) table.notes.push_back(note);
+  return to_terminal(table, style);
+}
+
+}  // namespace orrery::report
