@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
 
 #include "orrery/place/experts_baselines.h"
 #include "orrery/place/experts_search.h"
@@ -171,6 +172,11 @@ ExpertPlan replicate_experts(const trace::RoutingProfile& profile, const RankGri
   ExpertPlan plan = contiguous_plan(profile, grid.ranks, slots);
   plan.planner = "joint";
   const int ranks = grid.ranks;
+  // Without copies nothing is better known than LPT relieved by swaps; what follows only adds to it.
+  std::optional<ExpertPlan> single;
+  if (profile.experts % ranks == 0)
+    single = rebalance_experts(lpt_plan(std::vector<const trace::RoutingProfile*>{&profile}, ranks), profile,
+                               std::numeric_limits<size_t>::max());
   for (size_t l = 0; l < profile.load.size(); ++l) {
     const std::vector<double>& load = profile.load[l];
     Trial best;
@@ -185,6 +191,7 @@ ExpertPlan replicate_experts(const trace::RoutingProfile& profile, const RankGri
       const std::vector<int> narrower = best.slots;
       best = {};
       if (!narrower.empty()) offer(extend(load, narrower, ranks));
+      if (single && count == profile.experts) offer(single->slot_to_expert[l]);
       offer(pack_copies(load, ranks, count));
       offer(eplb({load}, count, 1, 1, ranks)[0]);
       if (best.slots.empty()) break;
