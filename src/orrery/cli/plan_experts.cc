@@ -13,6 +13,8 @@
 #include "orrery/graph/model_catalogue.h"
 #include "orrery/hardware/cluster_reader.h"
 #include "orrery/place/experts_report.h"
+#include "orrery/report/experts_html.h"
+#include "orrery/report/experts_page_of.h"
 #include "orrery/report/experts_report.h"
 #include "orrery/trace/readers/routing.h"
 
@@ -94,14 +96,18 @@ void check_memory(const place::ExpertRequest& request, const Options& o) {
                     needed / 1e9, o.cluster, on.memory / 1e9));
 }
 
-void write_folder(const place::ExpertReport& report, const std::string& text, const Common& common) {
+void write_folder(const place::ExpertReport& report, const std::vector<std::string>& files,
+                  const std::string& text, const report::RunInfo& run, const Common& common) {
   const std::filesystem::path folder(common.output);
   std::error_code failure;
   std::filesystem::create_directories(folder, failure);
   if (failure) throw InputError(Place{common.output, 0, 0}, "cannot be made: " + failure.message());
   write_file(folder / "plan.json", text + "\n");
   write_file(folder / "physical_to_logical_map.json", place::plan_map_json(report.ours.plan));
-  *common.err << "wrote " << (folder / "plan.json").string()
+  write_file(folder / "report.html",
+             report::experts_html(report::experts_page(report, files), run,
+                                  {.json_file = "plan.json", .map_file = "physical_to_logical_map.json"}));
+  *common.err << "wrote " << (folder / "report.html").string() << ", plan.json"
               << " and physical_to_logical_map.json (SGLang: --init-expert-location)\n";
 }
 
@@ -136,7 +142,7 @@ int plan(const Options& o, const Common& common) {
   const report::RunInfo run = report::run_info(
       Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()));
   const std::string text = report::experts_json(report, files, run);
-  if (!common.output.empty()) write_folder(report, text, common);
+  if (!common.output.empty()) write_folder(report, files, text, run, common);
   *common.out << (common.json ? text + "\n" : report::experts_text(report, common.style()));
   return report.search.stop == solve::Stop::Interrupted ? 130 : 0;
 }
