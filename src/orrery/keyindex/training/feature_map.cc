@@ -1,0 +1,156 @@
+#include "orrery/keyindex/training/feature_map.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "orrery/keyindex/training/simd.h"
+
+namespace orrery::keyindex {
+namespace {
+
+constexpr double kCdfSteps = 1 << 20;
+
+unsigned char byte_at(std::string_view key, size_t position) {
+  return position < key.size() ? static_cast<unsigned char>(key[position]) : 0;
+}
+
+// The positions in [begin, end) where some key differs from the first.
+std::vector<uint32_t> varying(std::span<const std::string_view> keys, size_t begin, size_t end, size_t most) {
+  std::vector<uint32_t> found;
+  constexpr size_t kChunk = 64;
+  for (size_t at = begin; at < end && found.size() < most; at += kChunk) {
+    const size_t length = std::min(kChunk, end - at);
+    unsigned char differs[kChunk] = {}, first[kChunk] = {}, bytes[kChunk];
+    const auto load = [&](std::string_view key, unsigned char* out) {
+      const size_t have = key.size() > at ? std::min(length, key.size() - at) : 0;
+      if (have) std::memcpy(out, key.data() + at, have);
+      if (have < kChunk) std::memset(out + have, 0, kChunk - have);
+    };
+    load(keys.front(), first);
+    for (std::string_view key : keys) {
+      load(key, bytes);
+      for (size_t k = 0; k < kChunk; ++k) differs[k] |= bytes[k] ^ first[k];
+    }
+    for (size_t k = 0; k < length && found.size() < most; ++k)
+      if (differs[k]) found.push_back(static_cast<uint32_t>(at + k));
+  }
+  return found;
+}
+
+}  // namespace
+
+size_t common_prefix(std::string_view a, std::string_view b) {
+  const size_t shorter = std::min(a.size(), b.size());
+  size_t k = 0;
+  for (; k + 8 <= shorter; k += 8) {
+    uint64_t x, y;
+    std::memcpy(&x, a.data() + k, 8);
+    std::memcpy(&y, b.data() + k, 8);
+    if (x != y) return k + static_cast<size_t>(__builtin_ctzll(x ^ y)) / 8;
+  }
+  while (k < shorter && a[k] == b[k]) ++k;
+  return k;
+}
+
+size_t longest_neighbour_prefix(std::span<const std::string_view> keys) {
+  size_t longest = 0;
+  for (size_t i = 1; i < keys.size(); ++i) longest = std::max(longest, common_prefix(keys[i - 1], keys[i]));
+  return longest;
+}
+
+size_t feature_length(std::span<const std::string_view> keys) {
+  if (keys.size() < 2) return 1;
+  return longest_neighbour_prefix(keys) - common_prefix(keys.front(), keys.back()) + 1;
+}
+
+FeatureMap FeatureMap::of_bytes(std::span<const std::string_view> keys, size_t most_columns) {
+  FeatureMap map;
+  const size_t begin = common_prefix(keys.front(), keys.back());
+  const size_t end = keys.size() < 2 ? keys.front().size() : longest_neighbour_prefix(keys) + 1;
+  map.positions_ = varying(keys, begin, end, most_columns);
+  map.known_end_ = static_cast<uint32_t>(
+      map.full(most_columns) && !map.positions_.empty() ? map.positions_.back() + 1 : end);
+  // Any centre near the middle serves: it keeps the columns from looking like the bias.
+  for (uint32_t position : map.positions_) {
+    int sum = 0;
+    for (size_t quarter = 1; quarter <= 3; ++quarter)
+      sum += byte_at(keys[keys.size() * quarter / 4], position);
+    map.centres_.push_back(static_cast<int16_t>(sum / 3));
+  }
+  map.refresh_window();
+  return map;
+}
+
+FeatureMap FeatureMap::of_cdf(std::span<const std::string_view> keys, std::shared_ptr<const PrefixCdf> cdf) {
+  FeatureMap map;
+  map.kind_ = Kind::Cdf;
+  map.cdf_ = std::move(cdf);
+  map.prefix_ = keys.front().substr(0, common_prefix(keys.front(), keys.back()));
+  const double low = (*map.cdf_)(keys.front(), map.prefix_.size());
+  const double high = (*map.cdf_)(keys.back(), map.prefix_.size());
+  map.low_ = (low + high) / 2;
+  map.scale_ = high > low ? kCdfSteps / (high - low) : 0;
+  return map;
+}
+
+void FeatureMap::refresh_window() {
+  window_.clear();
+  if (positions_.empty() || positions_.back() - positions_.front() >= 64 || positions_.size() > 32) return;
+  for (uint32_t position : positions_) window_.push_back(static_cast<uint8_t>(position - positions_.front()));
+  window_.resize(32);
+}
+
+void FeatureMap::bytes_row(std::string_view key, int32_t* out) const {
+  const size_t features = positions_.size();
+  if (!window_.empty()) {
+    const size_t first = positions_.front();
+    const size_t have = key.size() > first ? std::min<size_t>(64, key.size() - first) : 0;
+    if (have == 0) {
+      for (size_t j = 0; j < features; ++j) out[j] = -centres_[j];
+    } else {
+      gather_bytes(reinterpret_cast<const unsigned char*>(key.data()) + first, have, window_.data(), features,
+                   centres_.data(), out);
+    }
+    return;
+  }
+  for (size_t j = 0; j < features; ++j) out[j] = byte_at(key, positions_[j]) - centres_[j];
+}
+
+void FeatureMap::row(std::string_view key, int32_t* out) const {
+  out[0] = 1;
+  if (kind_ == Kind::Bytes) return bytes_row(key, out + 1);
+  const int order = key.substr(0, prefix_.size()).compare(prefix_);
+  const double rank = order < 0 ? 0 : order > 0 ? 1 : (*cdf_)(key, prefix_.size());
+  out[1] = static_cast<int32_t>(std::clamp((rank - low_) * scale_, -kCdfSteps, kCdfSteps));
+}
+
+std::vector<uint32_t> FeatureMap::differing(std::string_view key, std::string_view reference) const {
+  std::vector<uint32_t> found;
+  if (kind_ == Kind::Cdf) return found;
+  size_t column = 0;
+  for (size_t k = common_prefix(key, reference); k < known_end_; ++k) {
+    while (column < positions_.size() && positions_[column] < k) ++column;
+    const bool is_column = column < positions_.size() && positions_[column] == k;
+    if (!is_column && byte_at(key, k) != byte_at(reference, k)) found.push_back(static_cast<uint32_t>(k));
+  }
+  return found;
+}
+
+size_t FeatureMap::insert(uint32_t position, std::string_view reference) {
+  const auto place = std::lower_bound(positions_.begin(), positions_.end(), position) - positions_.begin();
+  positions_.insert(positions_.begin() + place, position);
+  centres_.insert(centres_.begin() + place, static_cast<int16_t>(byte_at(reference, position)));
+  refresh_window();
+  return static_cast<size_t>(place) + 1;
+}
+
+void FeatureMap::truncate(size_t most_columns) {
+  if (positions_.size() <= most_columns) return;
+  positions_.resize(most_columns);
+  centres_.resize(most_columns);
+  known_end_ = positions_.empty() ? 0 : positions_.back() + 1;
+  refresh_window();
+}
+
+}  // namespace orrery::keyindex
