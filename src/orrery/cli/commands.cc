@@ -36,6 +36,8 @@ constexpr Command kCommands[] = {
      "orrery show models llama-3.1-8b", declare_show_models},
     {"validate", "latency", "how far forecasts are from what was measured, each GPU left out of its own fit",
      "orrery validate latency --only speed", declare_validate_latency},
+    {"validate", "keyindex", "the string index's training against fresh fits, and what its memo saves",
+     "orrery validate keyindex --groups 20", declare_validate_keyindex},
     {"completion", "", "prints the completion script of a shell", "source <(orrery completion bash)",
      declare_completion},
     {"help", "", "all commands, or one", "orrery help predict latency", declare_help},
