@@ -72,9 +72,9 @@ TEST(NeuSightOperators, errors_over_all_gpus_lie_between_those_of_the_classes) {
 
 TEST(NeuSightFaults, table_shows_classes_and_both_kinds_of_gpus) {
   const report::Table table = neusight_change_table({{.fault = "as published",
-                                                     .change = "",
-                                                     .seen = {0, 0, 0, 0, 0, 0, .25},
-                                                     .unseen = {.1, .2, .3, .4, .5, .6, .7}}});
+                                                      .change = "",
+                                                      .seen = {0, 0, 0, 0, 0, 0, .25},
+                                                      .unseen = {.1, .2, .3, .4, .5, .6, .7}}});
   ASSERT_EQ(table.rows.size(), 1u);
   ASSERT_EQ(table.rows[0].size(), table.columns.size());
   EXPECT_EQ(report::show(table.rows[0][2]), "10.0");
