@@ -25,7 +25,8 @@ class Counter {
   }
   void send(int layer, int from, int to) {
     if (from != to)
-      result_.layer_pair[static_cast<size_t>(layer)][static_cast<size_t>(from * result_.ranks + to)] +=
+      result_.layer_pair[static_cast<size_t>(
+          layer)][static_cast<size_t>(from) * static_cast<size_t>(result_.ranks) + static_cast<size_t>(to)] +=
           bytes_;
   }
   void network(double vectors) { result_.network += vectors * bytes_; }

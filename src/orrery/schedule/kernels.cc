@@ -289,13 +289,14 @@ std::vector<KernelTimes> price_kernels(const CsvTable& table, KernelLayout layou
   RowReader reader(table, layout);
   const cost::Measured measured =
       layout == KernelLayout::NeuSight ? cost::Measured::FromHost : cost::Measured::FromGraph;
-  const auto [devices, device_of] = device.empty() ? devices_of_rows(table) : one_device(table, device);
+  const RowDevices asked = device.empty() ? devices_of_rows(table) : one_device(table, device);
+  const std::vector<hardware::Device>& devices = asked.devices;
 
   std::vector<KernelTimes> times(table.rows());
   parallel_for(table.rows(), kChunk, context.threads, [&](size_t begin, size_t end, size_t) {
     if (context.stop.stop_requested()) throw Interrupted();
     std::vector<std::vector<size_t>> rows(devices.size());
-    for (size_t row = begin; row < end; ++row) rows[device_of[row]].push_back(row);
+    for (size_t row = begin; row < end; ++row) rows[asked.of_row[row]].push_back(row);
     std::vector<graph::Kernel> kernels(end - begin);
     for (size_t row = begin; row < end; ++row) kernels[row - begin].parts.push_back(reader.shape(row));
     for (size_t d = 0; d < devices.size(); ++d) {

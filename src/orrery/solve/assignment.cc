@@ -15,8 +15,10 @@ void check_shape(std::span<const double> cost, int rows, int columns) {
 // Matches `row` along a path of pairs that cost at most `limit`; true when the matching grew.
 bool augment(std::span<const double> cost, int columns, double limit, int row, std::vector<char>& seen,
              std::vector<int>& row_of_column) {
+  const std::span<const double> costs =
+      cost.subspan(static_cast<size_t>(row) * static_cast<size_t>(columns), static_cast<size_t>(columns));
   for (int c = 0; c < columns; ++c) {
-    if (seen[static_cast<size_t>(c)] || !(cost[static_cast<size_t>(row * columns + c)] <= limit)) continue;
+    if (seen[static_cast<size_t>(c)] || !(costs[static_cast<size_t>(c)] <= limit)) continue;
     seen[static_cast<size_t>(c)] = 1;
     int& holder = row_of_column[static_cast<size_t>(c)];
     if (holder < 0 || augment(cost, columns, limit, holder, seen, row_of_column)) {

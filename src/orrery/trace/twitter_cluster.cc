@@ -67,7 +67,7 @@ Operation TwitterStream::next() {
 std::string TwitterStream::key(uint64_t object) const {
   const auto length = static_cast<size_t>(cluster_.key_bytes);
   // The identifier alone tells objects apart, so it comes whole: 16 hex digits of an invertible mix.
-  const std::string id = fmt::format("{:016x}", Seed::mix(object + seed_.derive(1).value));
+  std::string id = fmt::format("{:016x}", Seed::mix(object + seed_.derive(1).value));
   if (length <= 16) return id;
   const uint64_t owner = Seed::mix(object / 4 + seed_.derive(2).value) % 100'000'000;
   std::string front = fmt::format("c{}:user:{:08}:", cluster_.cluster, owner);

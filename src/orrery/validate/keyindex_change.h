@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <string_view>
 #include <vector>
 
@@ -22,7 +23,8 @@ struct GroupChange {
 // `gone` of the old ones gone.
 inline GroupChange group_change(const trace::KeySet& keys, size_t size, double share, double gone,
                                 size_t which, size_t of) {
-  const auto all = std::min(keys.size(), size + static_cast<size_t>(share * static_cast<double>(size) + .5));
+  const auto all =
+      std::min(keys.size(), size + static_cast<size_t>(std::llround(share * static_cast<double>(size))));
   const size_t first = (keys.size() - all) * which / std::max<size_t>(1, of);
   Random random(Seed{which + 17});
   GroupChange change;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstdint>
 #include <optional>
 
@@ -17,12 +18,12 @@ class ValueSlot {
   explicit ValueSlot(uint64_t value) : value_(value) {}
 
   void refer_to(ValueSlot* other) {  // before any other thread sees this slot
-    value_.store(reinterpret_cast<uint64_t>(other), std::memory_order_relaxed);
+    value_.store(std::bit_cast<uint64_t>(other), std::memory_order_relaxed);
     status_.store(kReference, std::memory_order_release);
   }
 
   ValueSlot* referred() const {  // after refer_to()
-    return reinterpret_cast<ValueSlot*>(value_.load(std::memory_order_acquire));
+    return std::bit_cast<ValueSlot*>(value_.load(std::memory_order_acquire));
   }
 
   // Nothing where it was removed or is dead.
@@ -32,7 +33,7 @@ class ValueSlot {
       if (before & kLock) continue;
       const uint64_t word = value_.load(std::memory_order_acquire);
       std::optional<uint64_t> value = word;
-      if (before & kReference) value = reinterpret_cast<const ValueSlot*>(word)->read();
+      if (before & kReference) value = std::bit_cast<const ValueSlot*>(word)->read();
       if (before & (kRemoved | kDead)) value.reset();
       if (status_.load(std::memory_order_acquire) == before) return value;
     }

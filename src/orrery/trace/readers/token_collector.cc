@@ -95,7 +95,7 @@ RoutingProfile TokenCollector::finish(const RoutingOptions& options) {
 RoutingProfile profile_array(std::vector<uint16_t> choice, size_t tokens, int layers, int top_k,
                              const std::string& file, const RoutingOptions& options) {
   int largest = -1;
-  const auto width = static_cast<size_t>(layers * top_k), k = static_cast<size_t>(top_k);
+  const auto width = static_cast<size_t>(layers) * static_cast<size_t>(top_k), k = static_cast<size_t>(top_k);
   for (size_t at = 0; at < choice.size(); ++at) {
     const int e = choice[at];
     if (options.experts > 0 && e >= options.experts)

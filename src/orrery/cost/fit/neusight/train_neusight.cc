@@ -128,7 +128,7 @@ std::string train_neusight(const NeuSightTraining& training, const RunContext& c
   std::error_code failure;
   std::filesystem::create_directories(training.output, failure);
   if (failure) throw InputError(Place{training.output, 0, 0}, "cannot be made: " + failure.message());
-  const std::string path = training.output + "/" + file_name(training);
+  std::string path = training.output + "/" + file_name(training);
   write_file(path, weights.text());
   return path;
 }
