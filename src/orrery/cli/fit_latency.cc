@@ -37,7 +37,7 @@ report::Table as_table(const cost::Calibrations& fitted) {
 }
 
 int train(const std::string& folder, const Common& common, const std::string& output) {
-  constexpr uint64_t kLaws = 5;
+  constexpr uint64_t kLaws = 6;
   Progress progress("fitting laws", kLaws);
   RunContext context = common.context();
   context.progress = &progress;
@@ -72,13 +72,13 @@ Action declare_fit_latency(CLI::App& app, Common& common) {
                  "folder of the weight files");
   app.add_option(
          "--method", options->method,
-         "With --train: default (our laws) or neusight (the published predictors: NeuSight, straight lines, "
-         "Habitat)")
-      ->check(CLI::IsMember({"default", "neusight"}))
+         "With --train: default (our laws), fp32 (our law of FP32 kernels alone) or neusight (the published "
+         "predictors: NeuSight, straight lines, Habitat)")
+      ->check(CLI::IsMember({"default", "fp32", "neusight"}))
       ->capture_default_str();
-  app.add_option(
-         "--rows", options->rows,
-         "With --method neusight: paper-split (those that the published program was trained on) or all")
+  app.add_option("--rows", options->rows,
+                 "With --method neusight or fp32: paper-split (those that the published program was trained "
+                 "on) or all")
       ->check(CLI::IsMember({"paper-split", "all"}))
       ->capture_default_str();
   app.add_option("--preset", options->preset,
@@ -102,6 +102,13 @@ Action declare_fit_latency(CLI::App& app, Common& common) {
            .rows = options->rows == "all" ? cost::TrainingRows::All : cost::TrainingRows::PaperSplit,
            .output = options->output},
           common);
+    }
+    if (!options->train.empty() && options->method == "fp32") {
+      *common.out << "wrote "
+                  << cost::train_fp32(options->train, options->rows == "paper-split", options->output,
+                                      common.context())
+                  << "\n";
+      return 0;
     }
     if (!options->train.empty()) return train(options->train, common, options->output);
     schedule::Measurements measured;

@@ -8,7 +8,7 @@
 
 #include "orrery/cost/attention_model.h"
 #include "orrery/cost/collective_model.h"
-#include "orrery/cost/fp32_gemm_law.h"
+#include "orrery/cost/fp32/fp32_model.h"
 #include "orrery/cost/fp8_gemm_model.h"
 #include "orrery/cost/gemm_model.h"
 #include "orrery/cost/memory_bound_model.h"
@@ -25,7 +25,7 @@ using graph::OperatorShape;
 constexpr double kMatrixShare = 0.72, kVectorShare = 0.7, kMemoryShare = 0.85, kLinkShare = 0.75;
 constexpr Seconds kKernelFloor = microseconds(2.5);
 constexpr float kFallbackLow = 0.6f, kFallbackHigh = 1.5f;
-constexpr float kFp32Low = 0.65f, kFp32High = 1.5f;  // the 5th and 95th percentile on the GPUs left out
+constexpr float kTf32Low = 0.5f, kTf32High = 2.0f;  // nothing here measured a product in TF32
 // Libraries choose among implicit GEMM, Winograd and FFT by rules of their own: what measured FP32
 // convolutions scatter by.
 constexpr float kConvolutionLow = 0.4f, kConvolutionHigh = 2.5f;
@@ -113,7 +113,7 @@ struct GpuModel::Laws {
   const AttentionModel* attention() const {
     return once("attention", attention_once_, attention_, AttentionModel::from_json);
   }
-  const Fp32Constants* fp32() const { return once("fp32", fp32_once_, fp32_, read_fp32_constants); }
+  const Fp32Model* fp32() const { return once("fp32", fp32_once_, fp32_, Fp32Model::from_json); }
 
   const GemmModel* gemm() const { return once("gemm", gemm_once_, gemm_, GemmModel::from_json); }
   const Fp8GemmModel* fp8() const { return once("fp8_gemm", fp8_once_, fp8_, Fp8GemmModel::from_json); }
@@ -134,7 +134,7 @@ struct GpuModel::Laws {
   mutable std::optional<MemoryBoundModel> memory_bound_;
   mutable std::optional<CollectiveModel> collectives_;
   mutable std::optional<AttentionModel> attention_;
-  mutable std::optional<Fp32Constants> fp32_;
+  mutable std::optional<Fp32Model> fp32_;
 };
 
 // One batch on one device: what the laws know of the device is made when a kernel first needs it.
@@ -144,6 +144,7 @@ class GpuModel::Pricer {
       : device_(device), gpu_(gpu), laws_(laws), measured_(measured) {}
 
   OperatorCost price(const graph::Kernel& kernel) {
+    eager_ = false;
     OperatorCost cost = fallback(kernel, device_, gpu_);
     if (const OperatorShape* main = main_part(kernel)) {
       switch (main->kind) {
@@ -158,6 +159,7 @@ class GpuModel::Pricer {
           break;
         case OperatorKind::Convolution:
           product(implicit_gemm(*main), *main, cost);
+          if (eager_) break;
           cost.low = std::min(cost.low, kConvolutionLow);
           cost.high = std::max(cost.high, kConvolutionHigh);
           break;
@@ -169,7 +171,7 @@ class GpuModel::Pricer {
     } else if (kernel.parts.size() == 1 && graph::traits(kernel.parts[0].kind).engine == Engine::Link) {
       collective(kernel.parts[0], cost);
     }
-    if (measured_ == Measured::FromHost && cost.time.value() > 0) from_host(cost);
+    if (measured_ == Measured::FromHost && cost.time.value() > 0 && !eager_) from_host(cost);
     cost.energy = dynamic_energy(kernel, cost, device_, gpu_);
     return cost;
   }
@@ -205,14 +207,32 @@ class GpuModel::Pricer {
       wide_product({.batch = d(size.batch), .m = d(size.m), .n = d(size.n), .k = d(size.k)}, shape, cost);
       return;
     }
-    const Fp32Constants* law = laws_.fp32();
-    if (!law) return;
-    Fp32Cost price = fp32_gemm(size, device_, *law);
+    eager(shape, cost);
+  }
+
+  // A kernel of PyTorch's eager FP32: its law knows what a call from the host costs.
+  bool eager(const OperatorShape& shape, OperatorCost& cost) {
+    const Fp32Model* law = laws_.fp32();
+    Fp32Call call;
+    if (!law || !fp32_call(shape, call)) return false;
+    price_eager(*law, call, cost);
+    return true;
+  }
+  void price_eager(const Fp32Model& law, const Fp32Call& call, OperatorCost& cost) {
+    if (!fp32_target_) fp32_target_ = law.target(device_);
+    const Fp32Cost price = law.price(
+        call, *fp32_target_, measured_ == Measured::FromHost ? Fp32Setting::FromHost : Fp32Setting::InModel);
     cost.time = Seconds(price.time);
-    cost.compute = Seconds(price.compute);
-    cost.low = kFp32Low;
-    cost.high = kFp32High;
-    cost.bound_by = price.power_bound ? Bound::Power : price.memory_bound ? Bound::Memory : Bound::Compute;
+    cost.sustained = Seconds(price.sustained);
+    if (is_product(call.kernel)) cost.compute = Seconds(price.parts.compute);
+    cost.low = static_cast<float>(price.low);
+    cost.high = static_cast<float>(price.high);
+    cost.bound_by = price.bound_by;
+    if (!is_product(call.kernel)) {
+      cost.traffic[kDram] = Bytes(price.parts.bytes);
+      cost.traffic[kCache] = Bytes(call.read + call.written);
+    }
+    eager_ = true;
   }
 
   void grouped_product(const OperatorShape& shape, OperatorCost& cost) {
@@ -244,6 +264,10 @@ class GpuModel::Pricer {
     cost.compute = Seconds(price.parts.multiprocessors);
     cost.low = static_cast<float>(price.low);
     cost.high = static_cast<float>(price.high);
+    if (shape.type == DataType::TF32) {
+      cost.low = std::min(cost.low, kTf32Low);
+      cost.high = std::max(cost.high, kTf32High);
+    }
     cost.bound_by = price.parts.bound;
     cost.traffic[kDram] = Bytes(price.parts.memory_bytes);
     cost.traffic[kCache] = Bytes(price.parts.cache_bytes);
@@ -281,8 +305,38 @@ class GpuModel::Pricer {
     cost.traffic[kCache] = Bytes(price.parts.cache_bytes);
   }
 
+  // Vector kernels of FP32 operators alone: the slowest kind of loop over all the bytes that are left to
+  // move.
+  bool eager_vector(const graph::Kernel& kernel, OperatorCost& cost) {
+    const Fp32Model* law = laws_.fp32();
+    if (!law) return false;
+    Fp32Call whole;
+    bool any = false;
+    for (const OperatorShape& part : kernel.parts) {
+      Fp32Call call;
+      if (part.type != DataType::FP32 || !fp32_call(part, call) || is_product(call.kernel)) return false;
+      if (!any) {
+        whole = call;
+      } else {
+        whole.read += call.read;
+        whole.written += call.written;
+        whole.heavy = std::max(whole.heavy, call.heavy);
+        if (call.kernel > whole.kernel) {
+          whole.kernel = call.kernel;
+          whole.rows = call.rows;
+          whole.columns = call.columns;
+        }
+      }
+      any = true;
+    }
+    if (!any) return false;
+    price_eager(*law, whole, cost);
+    return true;
+  }
+
   // A fused kernel is its slowest kind of loop over all the bytes that are left to move.
   void vector(const graph::Kernel& kernel, OperatorCost& cost) {
+    if (eager_vector(kernel, cost)) return;
     const MemoryBoundModel* law = laws_.memory_bound();
     if (!law) return;
     if (!vector_device_) vector_device_ = memory_bound_device(device_);
@@ -317,14 +371,6 @@ class GpuModel::Pricer {
     cost.low = static_cast<float>(price.low);
     cost.high = static_cast<float>(price.high);
     cost.bound_by = price.bound_by;
-    const bool reduces =
-        whole.kernel == MemoryBoundClass::LayerNorm || whole.kernel == MemoryBoundClass::Softmax;
-    if (const Fp32Constants* eager = laws_.fp32();
-        eager && reduces && kernel.parts[0].type == DataType::FP32) {
-      cost.time *= eager->row_reduction;
-      cost.low = std::min(cost.low, kFp32Low);
-      cost.high = std::max(cost.high, kFp32High);
-    }
     cost.traffic[kDram] = price.memory_bytes;
     cost.traffic[kCache] = Bytes(whole.bytes);
   }
@@ -345,9 +391,10 @@ class GpuModel::Pricer {
   }
 
   void from_host(OperatorCost& cost) {
-    const Fp32Constants* law = laws_.fp32();
+    const Fp32Model* law = laws_.fp32();
     if (!law) return;
-    const double call = cost.engines & kMatrixEngine ? law->host_call - law->kernel : law->host_vector_call;
+    const Fp32Constants& c = law->contents().constants;
+    const double call = (cost.engines & kMatrixEngine ? c.host_product : c.host_vector) - c.kernel;
     cost.time += Seconds(call);
     if (cost.time.value() < 2 * call) cost.bound_by = Bound::Launch;
   }
@@ -360,6 +407,8 @@ class GpuModel::Pricer {
   std::vector<AttentionSpan> spans_;
   std::optional<MemoryBoundDevice> vector_device_;
   std::optional<Fp8GemmModel::Target> fp8_target_;
+  std::optional<Fp32Model::Target> fp32_target_;
+  bool eager_ = false;  // the kernel at hand was priced by the FP32 law
 };
 
 GpuModel::GpuModel(std::shared_ptr<const Weights> weights, Measured measured)

@@ -36,7 +36,9 @@ struct OperatorCost {
   Seconds time;  // of the whole kernel, alone on the device
   Seconds
       compute;  // of its arithmetic alone; compute and traffic apart, so that a scheduler can share bandwidth
-  Cycles cycles;  // 0 where the model knows none
+  Seconds sustained;  // of the whole kernel within seconds of like load, when power has pulled the clock
+                      // down; 0: as `time`
+  Cycles cycles;      // 0 where the model knows none
   Flops flops;
   std::array<Bytes, kBoundaries> traffic{};
   Joules energy;  // dynamic

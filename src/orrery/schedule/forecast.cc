@@ -107,33 +107,40 @@ Forecast forecast(const graph::Graph& graph, std::span<const cost::OperatorCost>
   result.executions.assign(graph.kernels.size(), 0);
   for (const graph::Operator& op : graph.operators) ++result.executions[op.kernel];
 
-  double dynamic = 0, busy = 0, compute_bound = 0;
+  const auto compute_bound_kernel = [&](size_t k) {
+    return costs[k].bound_by == cost::Bound::Compute || costs[k].bound_by == cost::Bound::Power;
+  };
+  std::vector<double> seconds(costs.size());
+  double dynamic = 0, busy = 0, compute_bound = 0, rested = 0;
   for (size_t k = 0; k < costs.size(); ++k) {
-    double n = result.executions[k], time = costs[k].time.value();
+    seconds[k] = costs[k].time.value();
+    const double n = result.executions[k];
+    if (compute_bound_kernel(k)) rested += n * seconds[k];
+    if (options.derating) seconds[k] = std::max(seconds[k], costs[k].sustained.value());
+    const double time = seconds[k];
     dynamic += n * costs[k].energy.value();
     busy += n * time;
-    if (costs[k].bound_by == cost::Bound::Compute || costs[k].bound_by == cost::Bound::Power)
-      compute_bound += n * time;
+    if (compute_bound_kernel(k)) compute_bound += n * time;
     result.flops += costs[k].flops * n;
     result.traffic += costs[k].traffic[cost::kDram] * n;
     if (n > 0) result.all_priced = result.all_priced && costs[k].priced;
   }
   double idle = device.idle.value() > 0 ? device.idle.value() : kIdleShare * device.tdp.value();
   double limit = device.tdp.value() - idle;
-  if (limit > 0 && compute_bound > 0 && dynamic > limit * busy) {
+  double stretched = 1;
+  if (options.derating && limit > 0 && compute_bound > 0 && dynamic > limit * busy) {
     // Only arithmetic slows with the clock: the share of compute-bound time stretches until the mean power
     // fits.
     double excess = dynamic / limit - busy;
-    result.derating = 1 + excess / compute_bound;
+    stretched = 1 + excess / compute_bound;
   }
+  if (rested > 0) result.derating = stretched * compute_bound / rested;
 
-  std::vector<double> seconds(costs.size());
   std::vector<uint8_t> link(costs.size());
   std::vector<BandTerm> bands;
   bands.reserve(costs.size() + 1);
   for (size_t k = 0; k < costs.size(); ++k) {
-    bool compute = costs[k].bound_by == cost::Bound::Compute || costs[k].bound_by == cost::Bound::Power;
-    seconds[k] = costs[k].time.value() * (compute ? result.derating : 1);
+    if (compute_bound_kernel(k)) seconds[k] *= stretched;
     Law law = law_of(graph.kernels[k]);
     link[k] = law == Law::Link;
     bands.push_back({law, seconds[k] * result.executions[k], costs[k].low, costs[k].high});

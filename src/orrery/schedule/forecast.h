@@ -9,8 +9,10 @@
 // own, and the device waits for them where a consumer needs them or at the end. The engine adds a named term
 // per iteration: scheduling, input preparation, sampling, the way back to the user.
 //
-// Sustained load: where the power that the operators would draw exceeds the device's limit, clocks fall: the
-// compute-bound time grows by the factor `derating` (1 = none), a term of its own.
+// Sustained load: a kernel whose model knows what it takes once power has pulled the clock down
+// (OperatorCost::sustained) takes that; beside it, where the power that the operators would draw exceeds the
+// device's limit, clocks fall: the compute-bound time grows by the factor `derating` (1 = none), a term of
+// its own.
 //
 // Bands: an operator model gives each kernel a 90 % band. All runs of one kernel err alike; two kernels of
 // one law on one device err alike in part, those of different laws less. With log standard deviations σ and
@@ -48,6 +50,7 @@ struct ForecastOptions {
   EngineTerms engine;
   int64_t sequences = 1;  // running sequences, for EngineTerms::per_sequence
   bool overlap_collectives = false;
+  bool derating = true;     // sustained load lowers clocks; false: as if every kernel ran rested
   int timeline_layer = -1;  // the layer whose events are recorded; −1 = none
   double within_law = 0.3, across_laws = 0.18;
 };

@@ -8,6 +8,7 @@
 #include "orrery/base/threads.h"
 #include "orrery/cost/fit/fit_attention.h"
 #include "orrery/cost/fit/fit_collectives.h"
+#include "orrery/cost/fit/fit_fp32.h"
 #include "orrery/cost/fit/fit_fp8_model.h"
 #include "orrery/cost/fit/fit_gemm.h"
 #include "orrery/cost/fit/fit_memory_bound.h"
@@ -79,6 +80,18 @@ FittedLaw fit_collectives_file(const std::string& folder, const RunContext&) {
   return {"collectives", CollectiveModel(fit_collectives(curves, "")).to_json(), rows, {}};
 }
 
+FittedLaw fit_fp32_file(const std::string& folder, const RunContext& context) {
+  const int threads = context.threads > 0 ? context.threads : hardware_threads();
+  Fp32Weights weights = fit_fp32_weights(folder, Fp32Purpose::All, context.seed.value, threads);
+  return {"fp32", std::move(weights.json), weights.rows, std::move(weights.gpus)};
+}
+
+void make_folder(const std::string& path) {
+  std::error_code failure;
+  std::filesystem::create_directories(path, failure);
+  if (failure) throw InputError(Place{path, 0, 0}, "cannot be made: " + failure.message());
+}
+
 // default.json again, with what the laws saw this time.
 std::string with_provenance(const std::vector<FittedLaw>& laws, uint64_t seed) {
   ordered_json root = ordered_json::parse(read_file(Weights::shipped_path()));
@@ -97,19 +110,39 @@ std::string with_provenance(const std::vector<FittedLaw>& laws, uint64_t seed) {
 void train_weights(const std::string& measured_folder, const std::string& output_folder,
                    const RunContext& context) {
   using Fit = FittedLaw (*)(const std::string&, const RunContext&);
-  constexpr Fit kFits[] = {fit_collectives_file, fit_memory_bound_file, fit_attention_law_file, fit_fp8_file,
-                           fit_gemm_file};
+  constexpr Fit kFits[] = {fit_collectives_file, fit_memory_bound_file, fit_attention_law_file,
+                           fit_fp8_file,         fit_gemm_file,         fit_fp32_file};
   std::vector<FittedLaw> laws;
   for (Fit fit : kFits) {
     if (context.stop.stop_requested()) throw Interrupted();
     laws.push_back(fit(measured_folder + "/neusight", context));
     if (context.progress) context.progress->advance();
   }
-  std::error_code failure;
-  std::filesystem::create_directories(output_folder, failure);
-  if (failure) throw InputError(Place{output_folder, 0, 0}, "cannot be made: " + failure.message());
+  make_folder(output_folder);
   for (const FittedLaw& law : laws) write_file(output_folder + "/" + law.law + ".json", law.json);
   write_file(output_folder + "/default.json", with_provenance(laws, context.seed.value));
+}
+
+std::string train_fp32(const std::string& measured_folder, bool paper_split, const std::string& output_folder,
+                       const RunContext& context) {
+  const int threads = context.threads > 0 ? context.threads : hardware_threads();
+  const Fp32Purpose purpose = paper_split ? Fp32Purpose::PaperSplit : Fp32Purpose::All;
+  const Fp32Weights weights =
+      fit_fp32_weights(measured_folder + "/neusight", purpose, context.seed.value, threads);
+  make_folder(output_folder);
+  const std::string file = paper_split ? "fp32-paper-split.json" : "fp32.json";
+  write_file(output_folder + "/" + file, weights.json);
+  if (!paper_split) return output_folder + "/" + file;
+  ordered_json root = ordered_json::parse(read_file(Weights::shipped_path()));
+  ordered_json& section = root.at("sections").at("fp32");
+  section["provenance"]["gpus"] = weights.gpus;
+  section["provenance"]["rows"] = weights.rows;
+  section["provenance"]["seed"] = context.seed.value;
+  section["provenance"]["command"] =
+      "orrery fit latency --train MEASURED --method fp32 --rows paper-split --output data/weights";
+  section["file"] = file;
+  write_file(output_folder + "/paper-split.json", root.dump(1) + "\n");
+  return output_folder + "/" + file + " and paper-split.json";
 }
 
 }  // namespace orrery::cost

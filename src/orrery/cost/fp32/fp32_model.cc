@@ -1,0 +1,160 @@
+#include "orrery/cost/fp32/fp32_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "orrery/base/document.h"
+#include "orrery/base/text.h"
+#include "orrery/cost/weights.h"
+#include "orrery/hardware/device.h"
+
+namespace orrery::cost {
+namespace {
+
+constexpr std::string_view kFormat = "orrery fp32 weights";
+constexpr double kRelatedShare = .5;                 // of the factors of a GPU of the same architecture
+constexpr double kMostResidual = 1.2;                // of the logarithm
+constexpr double kUnmeasured = 1.0, kMeasured = .6;  // widths of bands
+
+struct EffectField {
+  std::string_view name;
+  double Fp32Effects::*field;
+};
+constexpr EffectField kEffects[] = {{"rate", &Fp32Effects::rate},
+                                    {"power", &Fp32Effects::power},
+                                    {"memory", &Fp32Effects::memory},
+                                    {"launch", &Fp32Effects::launch}};
+
+Bound bound_of(const Fp32Parts& p) {
+  const double body = p.time - p.start;
+  if (p.start > body) return Bound::Launch;
+  if (p.power >= std::max({p.compute, p.memory, p.cache})) return Bound::Power;
+  if (p.memory >= std::max(p.compute, p.cache)) return Bound::Memory;
+  return p.cache >= p.compute ? Bound::Cache : Bound::Compute;
+}
+
+}  // namespace
+
+double fp32_floor(const Fp32Call& s, const Fp32Device& d) {
+  const double bytes = is_product(s.kernel) && s.kernel != Fp32Class::Convolution
+                           ? 4 * s.batch * (s.m * s.k + s.k * s.n + s.m * s.n)
+                           : s.read + s.written;
+  const double work =
+      is_product(s.kernel) && s.kernel != Fp32Class::Convolution ? 2 * s.batch * s.m * s.n * s.k : 0;
+  const double cache = bytes / std::max(2.5 * d.bandwidth, d.multiprocessors * d.clock * 64);
+  const double dram = std::max(0., bytes - 2 * d.cache) / d.bandwidth;
+  return std::max({work / d.matrix_rate, cache, dram});
+}
+
+Fp32Model::Target Fp32Model::target(const hardware::Device& device) const {
+  Target target;
+  target.device = fp32_device(device);
+  const hardware::Gpu& gpu = *device.gpu();
+  double related = 0;
+  Fp32Effects sum;
+  for (const Measured& measured : contents_.gpus) {
+    if (lower_case(measured.gpu) == lower_case(device.name)) {
+      target.effects = measured.effects;
+      target.measured = true;
+      return target;
+    }
+    if (measured.architecture != gpu.architecture) continue;
+    for (const EffectField& f : kEffects) sum.*f.field += measured.effects.*f.field;
+    ++related;
+  }
+  if (related > 0) {
+    for (const EffectField& f : kEffects) target.effects.*f.field = kRelatedShare * sum.*f.field / related;
+  }
+  return target;
+}
+
+Fp32Cost Fp32Model::price(const Fp32Call& call, const Target& target, Fp32Setting setting) const {
+  Fp32Cost cost;
+  cost.parts = fp32_law(call, target.device, contents_.constants, target.effects, setting);
+  // What was learned from calls with their launch holds for the kernel within.
+  const Fp32Features features = fp32_features(call, cost.parts, target.device);
+  const size_t kernel = static_cast<size_t>(call.kernel);
+  const learn::BoostedTrees& trees = contents_.residual[kernel];
+  const double share = target.measured ? 1 : contents_.residual_share;
+  const double residual =
+      trees.columns() == 0 ? 0 : std::clamp(share * trees.predict(features), -kMostResidual, kMostResidual);
+  // Of linears the trees learn how well tiles fill the lanes, which has no say where power sets the pace;
+  // batched products run one kernel, whose power they know too.
+  const double body = call.kernel == Fp32Class::Batched
+                          ? (cost.parts.time - cost.parts.start) * std::exp(residual)
+                          : std::max(cost.parts.uncapped * std::exp(residual), cost.parts.power);
+  cost.time = cost.parts.start + std::max(body, fp32_floor(call, target.device));
+  cost.sustained = std::max(cost.time, cost.parts.start + cost.parts.capped);
+  const BandFactors band =
+      contents_.band[kernel].factors(features, target.measured ? kMeasured : kUnmeasured);
+  cost.low = band.low;
+  cost.high = band.high;
+  cost.bound_by = bound_of(cost.parts);
+  return cost;
+}
+
+std::string Fp32Model::to_json(const std::string& provenance) const {
+  using json = nlohmann::ordered_json;
+  json root;
+  root["format"] = kFormat;
+  root["version"] = 2;
+  if (!provenance.empty()) root["provenance"] = json::parse(provenance);
+  for (const Fp32Parameter& p : fp32_parameters())
+    root["constants"][std::string(p.name)] = rounded(contents_.constants.*p.field);
+  root["residual_share"] = rounded(contents_.residual_share);
+  root["gpus"] = json::array();
+  for (const Measured& gpu : contents_.gpus) {
+    json entry = {{"gpu", gpu.gpu}, {"architecture", hardware::name(gpu.architecture)}};
+    for (const EffectField& f : kEffects) entry[std::string(f.name)] = rounded(gpu.effects.*f.field);
+    root["gpus"].push_back(std::move(entry));
+  }
+  for (size_t k = 0; k < kFp32Classes; ++k) {
+    const std::string kernel(name(static_cast<Fp32Class>(k)));
+    json& entry = root["classes"][kernel];
+    entry["residual"] = contents_.residual[k].columns() ? contents_.residual[k].to_text() : "";
+    const std::string band = contents_.band[k].to_json();
+    entry["band"] = band.empty() ? json() : json::parse(band);
+  }
+  return root.dump(1) + "\n";
+}
+
+Fp32Model Fp32Model::from_json(std::string text, const std::string& file) {
+  const Node root = parse_json(std::move(text), file);
+  if (root.at("format").as_string() != kFormat)
+    root.at("format").fail(fmt::format("expected \"{}\"", kFormat));
+  root.at("version").as_integer(2, 2);
+  Contents contents;
+  const Node& constants = root.at("constants");
+  for (const Fp32Parameter& p : fp32_parameters())
+    contents.constants.*p.field = constants.at(p.name).as_number(1e-9, 1e9);
+  contents.residual_share = root.at("residual_share").as_number(0, 1);
+  for (const Node& entry : root.at("gpus").items()) {
+    Measured measured;
+    measured.gpu = entry.at("gpu").as_string();
+    const auto architecture = hardware::parse_architecture(entry.at("architecture").as_string());
+    if (!architecture) entry.at("architecture").fail("is no architecture");
+    measured.architecture = *architecture;
+    for (const EffectField& f : kEffects) measured.effects.*f.field = entry.at(f.name).as_number(-3, 3);
+    contents.gpus.push_back(std::move(measured));
+  }
+  for (size_t k = 0; k < kFp32Classes; ++k) {
+    const Node& entry = root.at("classes").at(name(static_cast<Fp32Class>(k)));
+    const Node& residual = entry.at("residual");
+    if (!residual.as_string().empty()) {
+      try {
+        contents.residual[k] = learn::BoostedTrees::from_text(residual.as_string());
+      } catch (const Error& e) {
+        residual.fail(e.what());
+      }
+      if (contents.residual[k].columns() != kFp32Features)
+        residual.fail(fmt::format("expected trees over {} features", kFp32Features));
+    }
+    if (const Node* band = entry.find("band")) contents.band[k] = ErrorBand::from_json(*band);
+  }
+  return Fp32Model(std::move(contents));
+}
+
+}  // namespace orrery::cost
