@@ -47,7 +47,9 @@ double achievable_bandwidth(const hardware::Device& device, const hardware::Gpu&
 double sustained_rate(const hardware::Gpu& gpu, DataType type) {
   DataType runs = executed_type(gpu, type);
   double known = gpu.achievable.rate[static_cast<size_t>(runs)].value();
-  return known > 0 ? known : kMatrixShare * matrix_rate(gpu, runs).value();
+  if (known > 0) return known;
+  const double matrix = runs == DataType::FP32 ? gpu.matrix_fp32.value() : 0;  // AMD multiplies FP32 there
+  return kMatrixShare * std::max(matrix, matrix_rate(gpu, runs).value());
 }
 
 const OperatorShape* main_part(const graph::Kernel& kernel) {
@@ -184,7 +186,7 @@ class GpuModel::Pricer {
     if (!attention_target_) attention_target_ = law->target(device_);
     const bool paged = shape.pass == graph::Pass::Forward;  // a serving engine's kernel fills the cache too
     AttentionLayer layer = attention_layer(shape, paged);
-    layer.repeated = measured_ != Measured::InModel;
+    layer.repeated = !in_model();
     spans_.clear();
     for (const OperatorShape& part : kernel.parts)
       if (part.kind == OperatorKind::Attention) spans_.push_back(attention_span(part));
@@ -210,6 +212,8 @@ class GpuModel::Pricer {
     eager(shape, cost);
   }
 
+  bool in_model() const { return measured_ == Measured::InModel || measured_ == Measured::Bracketed; }
+
   // A kernel of PyTorch's eager FP32: its law knows what a call from the host costs.
   bool eager(const OperatorShape& shape, OperatorCost& cost) {
     const Fp32Model* law = laws_.fp32();
@@ -220,8 +224,10 @@ class GpuModel::Pricer {
   }
   void price_eager(const Fp32Model& law, const Fp32Call& call, OperatorCost& cost) {
     if (!fp32_target_) fp32_target_ = law.target(device_);
-    const Fp32Cost price = law.price(
-        call, *fp32_target_, measured_ == Measured::FromHost ? Fp32Setting::FromHost : Fp32Setting::InModel);
+    const Fp32Setting setting = measured_ == Measured::FromHost    ? Fp32Setting::FromHost
+                                : measured_ == Measured::Bracketed ? Fp32Setting::Bracketed
+                                                                   : Fp32Setting::InModel;
+    const Fp32Cost price = law.price(call, *fp32_target_, setting);
     cost.time = Seconds(price.time);
     cost.sustained = Seconds(price.sustained);
     if (is_product(call.kernel)) cost.compute = Seconds(price.parts.compute);
@@ -258,7 +264,7 @@ class GpuModel::Pricer {
     }
     product.activation_bytes = product.output_bytes = bytes_per_element(shape.type);
     product.weight_bytes = bytes_per_element(shape.stored);
-    product.copies = measured_ != Measured::InModel ? kCycledCopies : product.batch > 1 ? 1 : 0;
+    product.copies = !in_model() ? kCycledCopies : product.batch > 1 ? 1 : 0;
     const GemmCost price = law->price(product, known->target);
     cost.time = price.time;
     cost.compute = Seconds(price.parts.multiprocessors);
@@ -291,7 +297,7 @@ class GpuModel::Pricer {
     product.n = size.n;
     product.k = size.k;
     product.experts = size.experts;
-    product.weights = measured_ == Measured::InModel ? WeightState::Cold : WeightState::Cycled;
+    product.weights = in_model() ? WeightState::Cold : WeightState::Cycled;
     // Rows of block-scaled products were timed with the host's launches in them.
     const Launch launch =
         measured_ == Measured::FromGraph && type == DataType::FP8Block ? Launch::Eager : Launch::Captured;
@@ -365,7 +371,7 @@ class GpuModel::Pricer {
       return;
     }
     // What a layer hands from kernel to kernel was written a moment ago; tables and optimizer state were not.
-    const bool cold = measured_ == Measured::InModel && weights;
+    const bool cold = in_model() && weights;
     MemoryBoundCost price = law->price(whole, *vector_device_, cold);
     cost.time = price.time;
     cost.low = static_cast<float>(price.low);

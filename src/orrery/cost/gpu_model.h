@@ -29,6 +29,7 @@ enum class Measured : uint8_t {
   InModel,    // one of a model's many: weights come from DRAM, the host's launch is the forecast's affair
   FromGraph,  // alone, repeated from a captured graph, a few buffers cycled: as serving microbenchmarks time
               // it
+  Bracketed,  // one of a model's many, between two events of the stream, whose time it contains
   FromHost,   // alone, launched and timed from the host: the call costs its launch
 };
 
