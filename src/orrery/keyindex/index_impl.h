@@ -144,7 +144,7 @@ class StringIndex::Impl {
   void append(Leaf& leaf, std::string_view key, uint64_t hash, uint64_t value);
   Leaf* grow(Leaf& leaf, Unit unit, std::string_view key);
   void split(Leaf& leaf, Unit unit, std::string_view key, uint64_t hash, uint64_t value);
-  void merge(Leaf& leaf, Unit unit, std::string_view key);
+  bool merge(Leaf& leaf, Unit unit, std::string_view key);
   void cut(Rebuilt& rebuilt, size_t pieces, bool appending);
   void move_references(const Rebuilt& rebuilt);
   Unit new_key_block(std::string_view key);

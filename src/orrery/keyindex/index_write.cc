@@ -23,6 +23,23 @@ size_t common(std::string_view a, std::string_view b) {
   return size;
 }
 
+// A locked leaf. Where an operation fails on its way (memory is full, a page of a snapshot is damaged) the
+// lock is given back, and the leaf is as it was.
+class LeafHold {
+ public:
+  explicit LeafHold(Leaf* leaf) : leaf_(leaf) {}
+  ~LeafHold() {
+    if (leaf_) leaf_->unlock();
+  }
+  LeafHold(const LeafHold&) = delete;
+  LeafHold& operator=(const LeafHold&) = delete;
+  void take(Leaf* leaf) { leaf_ = leaf; }  // in place of the one that was held
+  void given_up() { leaf_ = nullptr; }     // who was called has unlocked it
+
+ private:
+  Leaf* leaf_;
+};
+
 }  // namespace
 
 // The records of one leaf or several neighbours, and the leaves made of them.
@@ -146,6 +163,7 @@ bool StringIndex::Impl::write(std::string_view key, uint64_t value, Mode mode) {
     prefetch_for_writing(path);
     Leaf* leaf = &this->leaf(path.leaf);
     if (!leaf->lock()) continue;
+    LeafHold hold(leaf);
     bool shares = leaf->shares(key);
     if (shares) {
       size_t slot = leaf->find(pool, key, hash);
@@ -157,21 +175,23 @@ bool StringIndex::Impl::write(std::string_view key, uint64_t value, Mode mode) {
           else
             change();
         }
-        leaf->unlock();
         return false;
       }
     }
-    count(inside.thread_number(), 1, static_cast<int64_t>(key.size()));
     size_t bytes = key.size() > kInlineKey ? 8 : key.size() - (shares ? leaf->stripped() : 0);
     if (shares && !leaf->has_room(bytes)) {
-      if (Leaf* larger = leaf->slots_used < kSlots ? grow(*leaf, path.leaf, key) : nullptr) leaf = larger;
+      if (Leaf* larger = leaf->slots_used < kSlots ? grow(*leaf, path.leaf, key) : nullptr) {
+        leaf = larger;
+        hold.take(larger);
+      }
     }
     if (shares && leaf->has_room(bytes)) {
       append(*leaf, key, hash, value);
-      leaf->unlock();
     } else {
       split(*leaf, path.leaf, key, hash, value);
+      hold.given_up();
     }
+    count(inside.thread_number(), 1, static_cast<int64_t>(key.size()));
     return true;
   }
 }
@@ -298,28 +318,25 @@ bool StringIndex::Impl::remove(std::string_view key) {
     Path path = descend(key);
     Leaf& leaf = this->leaf(path.leaf);
     if (!leaf.lock()) continue;
+    LeafHold hold(&leaf);
     size_t slot = leaf.shares(key) ? leaf.find(pool, key, hash) : kSlots;
-    if (slot == kSlots) {
-      leaf.unlock();
-      return false;
-    }
+    if (slot == kSlots) return false;
     Record record = leaf.record(slot);
     if (table && leaf.id) table->remove(hash, reference(leaf.id, leaf.offset(slot)));
     leaf.remove(slot);
     if (record.meta() & kOutOfLine) pool.retire(record.key_block(), record.key_block_size());
     count(inside.thread_number(), -1, -static_cast<int64_t>(key.size()));
-    if (leaf.slots_used < kMergeBelow)
-      merge(leaf, path.leaf, key);
-    else
-      leaf.unlock();
+    if (leaf.slots_used < kMergeBelow && merge(leaf, path.leaf, key)) hold.given_up();
     return true;
   }
 }
 
-// Joins a locked leaf with a neighbour below the same node where both together are small; gives up its lock.
-void StringIndex::Impl::merge(Leaf& leaf, Unit unit, std::string_view key) {
+// Joins a locked leaf with a neighbour below the same node where both together are small, and gives up its
+// lock; false where there is none such, and the leaf stays locked.
+bool StringIndex::Impl::merge(Leaf& leaf, Unit unit, std::string_view key) {
   Rebuilt rebuilt;
   Leaf* neighbour = nullptr;
+  LeafHold hold(nullptr);  // the neighbour
   Unit neighbour_unit = 0;
   {
     std::lock_guard lock(structure);
@@ -333,6 +350,7 @@ void StringIndex::Impl::merge(Leaf& leaf, Unit unit, std::string_view key) {
       Leaf& candidate = this->leaf(neighbour_unit);
       if (candidate.used() + leaf.slots_used > kMergedSlots || !candidate.try_lock()) continue;
       neighbour = &candidate;
+      hold.take(neighbour);
       left = std::min(child, other);
     }
     if (neighbour) {
@@ -345,27 +363,21 @@ void StringIndex::Impl::merge(Leaf& leaf, Unit unit, std::string_view key) {
       rebuilt.take(*this, low);
       rebuilt.take(*this, high);
     }
-    if (neighbour && (rebuilt.entries.empty() || rebuilt.fits_one(0, rebuilt.entries.size()))) {
-      if (rebuilt.entries.empty()) rebuilt.base.clear();
-      cut(rebuilt, 1, false);
-      InnerPlan plan = plan_of(above);
-      auto at = static_cast<std::ptrdiff_t>(left);
-      plan.children[left] = rebuilt.leaves[0];
-      plan.hints[left] = rebuilt.hints[0];
-      plan.children.erase(plan.children.begin() + at + 1);
-      plan.hints.erase(plan.hints.begin() + at + 1);
-      plan.separators.erase(plan.separators.begin() + at + 1);
-      commit(way, way.size() - 1, std::move(plan));
-    } else if (neighbour) {
-      neighbour->unlock();
-      neighbour = nullptr;
-    }
-  }
-  if (!neighbour) {
-    leaf.unlock();
-    return;
+    if (!neighbour || (!rebuilt.entries.empty() && !rebuilt.fits_one(0, rebuilt.entries.size())))
+      return false;
+    if (rebuilt.entries.empty()) rebuilt.base.clear();
+    cut(rebuilt, 1, false);
+    InnerPlan plan = plan_of(above);
+    auto at = static_cast<std::ptrdiff_t>(left);
+    plan.children[left] = rebuilt.leaves[0];
+    plan.hints[left] = rebuilt.hints[0];
+    plan.children.erase(plan.children.begin() + at + 1);
+    plan.hints.erase(plan.hints.begin() + at + 1);
+    plan.separators.erase(plan.separators.begin() + at + 1);
+    commit(way, way.size() - 1, std::move(plan));
   }
   move_references(rebuilt);
+  hold.given_up();
   for (auto [gone, at] : {std::pair{&leaf, unit}, std::pair{neighbour, neighbour_unit}}) {
     size_t bytes = gone->capacity;
     uint32_t id = gone->id;
@@ -375,6 +387,7 @@ void StringIndex::Impl::merge(Leaf& leaf, Unit unit, std::string_view key) {
   }
   Leaf::mutable_at(pool, rebuilt.leaves[0])->unlock();
   merges.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 std::vector<StringIndex::Impl::Step> StringIndex::Impl::way_to(std::string_view key) const {
