@@ -59,7 +59,8 @@ NeuSightPredictor column(std::string name, std::function<WeightsPtr(const std::s
       return std::make_shared<cost::GpuModel>(weights(gpu), measured);
     };
   };
-  return {std::move(name), NeuSightDialect::Eager, as(cost::Measured::Bracketed), as(cost::Measured::FromHost)};
+  return {std::move(name), NeuSightDialect::Eager, as(cost::Measured::Bracketed),
+          as(cost::Measured::FromHost)};
 }
 
 }  // namespace
