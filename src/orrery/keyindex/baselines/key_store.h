@@ -14,6 +14,7 @@ class KeyStore {
  public:
   std::string_view add(std::string_view key) {
     const std::lock_guard lock(mutex_);
+    if (key.empty()) return "";
     if (key.size() > left_) {
       left_ = std::max(key.size(), kChunk);
       chunks_.push_back(std::make_unique<char[]>(left_));
