@@ -9,7 +9,7 @@ install(DIRECTORY data/ DESTINATION ${CMAKE_INSTALL_DATADIR}/orrery)
 get_property(rooms GLOBAL PROPERTY ORRERY_ROOMS)
 list(TRANSFORM rooms PREPEND orrery_ OUTPUT_VARIABLE libraries)
 install(TARGETS ${libraries} orrery_all EXPORT orrery ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY src/orrery DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" PATTERN "test_support.h" EXCLUDE)
+install(DIRECTORY src/orrery DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" PATTERN "test_*.h" EXCLUDE)
 install(EXPORT orrery NAMESPACE orrery:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/orrery FILE orreryTargets.cmake)
 configure_package_config_file(cmake/orreryConfig.cmake.in ${CMAKE_BINARY_DIR}/orreryConfig.cmake
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/orrery)

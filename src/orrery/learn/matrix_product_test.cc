@@ -4,17 +4,10 @@
 
 #include <vector>
 
-#include "orrery/base/random.h"
+#include "orrery/learn/test_values.h"
 
 namespace orrery::learn {
 namespace {
-
-std::vector<float> random_values(size_t n, Seed seed) {
-  Random random(seed);
-  std::vector<float> values(n);
-  for (float& v : values) v = static_cast<float>(random.normal());
-  return values;
-}
 
 TEST(MatrixProduct, is_the_sum_in_the_order_of_the_contraction_to_the_bit) {
   for (size_t m : {1, 3, 8, 13}) {

@@ -4,15 +4,10 @@
 
 #include <cmath>
 
+#include "orrery/learn/test_values.h"
+
 namespace orrery::learn {
 namespace {
-
-std::vector<float> random_values(size_t n, Seed seed) {
-  Random random(seed);
-  std::vector<float> values(n);
-  for (float& v : values) v = static_cast<float>(random.normal());
-  return values;
-}
 
 // y = sin x, from 256 rows.
 struct Sine {

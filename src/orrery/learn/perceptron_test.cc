@@ -6,16 +6,10 @@
 #include <stdexcept>
 
 #include "orrery/base/base64.h"
+#include "orrery/learn/test_values.h"
 
 namespace orrery::learn {
 namespace {
-
-std::vector<float> random_values(size_t n, Seed seed) {
-  Random random(seed);
-  std::vector<float> values(n);
-  for (float& v : values) v = static_cast<float>(random.normal());
-  return values;
-}
 
 // The perceptron as its equation reads, in double precision.
 std::vector<double> reference(const Perceptron& net, std::span<const double> values,

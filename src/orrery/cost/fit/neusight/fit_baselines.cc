@@ -99,13 +99,7 @@ HabitatNet fit_habitat_net(const MeasuredOperators& measured, const NeuSightTask
     return error(row, out);
   };
   const NeuSightOptions::Schedule& schedule = options.nvidia[static_cast<size_t>(task.of_class)];
-  learn::PerceptronFitOptions fit_options;
-  fit_options.epochs = options.epochs;
-  fit_options.batch = schedule.batch;
-  fit_options.learning_rate = schedule.learning_rate;
-  fit_options.cosine = options.cosine;
-  fit_options.seed = seed.derive(1);
-  fit_options.stop = stop;
+  const learn::PerceptronFitOptions fit_options = net_training(options, schedule, seed.derive(1), stop);
   std::vector<int> widths = {kFeatures};
   widths.insert(widths.end(), static_cast<size_t>(options.hidden_layers), options.width);
   widths.push_back(1);

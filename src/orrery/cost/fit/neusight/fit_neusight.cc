@@ -86,6 +86,19 @@ std::vector<NeuSightTask> neusight_tasks(const MeasuredOperators& measured, cons
   return tasks;
 }
 
+learn::PerceptronFitOptions net_training(const NeuSightOptions& options,
+                                         const NeuSightOptions::Schedule& schedule, Seed seed,
+                                         std::stop_token stop) {
+  learn::PerceptronFitOptions training;
+  training.epochs = options.epochs;
+  training.batch = schedule.batch;
+  training.learning_rate = schedule.learning_rate;
+  training.cosine = options.cosine;
+  training.seed = seed;
+  training.stop = std::move(stop);
+  return training;
+}
+
 NeuSightRegressor fit_neusight_regressor(const MeasuredOperators& measured, const NeuSightTask& task,
                                          const NeuSightOptions& options, Seed seed, std::stop_token stop) {
   const Prepared data = prepare(measured, task, options, seed.derive(0));
@@ -111,13 +124,7 @@ NeuSightRegressor fit_neusight_regressor(const MeasuredOperators& measured, cons
     gradient[2] = static_cast<float>(l.by_gamma);
     return l.value;
   };
-  learn::PerceptronFitOptions fit_options;
-  fit_options.epochs = options.epochs;
-  fit_options.batch = schedule.batch;
-  fit_options.learning_rate = schedule.learning_rate;
-  fit_options.cosine = options.cosine;
-  fit_options.seed = seed.derive(1);
-  fit_options.stop = stop;
+  const learn::PerceptronFitOptions fit_options = net_training(options, schedule, seed.derive(1), stop);
   learn::PerceptronFit fit = learn::fit_perceptron(learn::Perceptron(widths, seed.derive(2)), data.features,
                                                    data.training, data.held_back, loss, error, fit_options);
 

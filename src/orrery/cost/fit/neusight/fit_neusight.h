@@ -11,6 +11,7 @@
 #include "orrery/base/random.h"
 #include "orrery/cost/fit/neusight/measured_operators.h"
 #include "orrery/cost/neusight/neusight_model.h"
+#include "orrery/learn/perceptron_fit.h"
 
 namespace orrery::cost {
 
@@ -31,5 +32,9 @@ NeuSightRegressor fit_neusight_regressor(const MeasuredOperators&, const NeuSigh
 
 // The table that tiles are looked up in: of the rows of all tasks of a make.
 NeuSightTiles neusight_tiles(const MeasuredOperators&, const std::vector<NeuSightTask>&, bool amd);
+
+// How a net of these tasks is trained; its order of rows comes from `seed`.
+learn::PerceptronFitOptions net_training(const NeuSightOptions&, const NeuSightOptions::Schedule&, Seed seed,
+                                         std::stop_token stop);
 
 }  // namespace orrery::cost
