@@ -24,12 +24,8 @@ ORRERY_CLONES void add_product(int64_t* z, const int32_t* row, int64_t factor, s
 using Row = std::array<int32_t, kMostColumns + 1>;
 
 Row sum_of(const FeatureMap& map, std::span<const std::string_view> keys) {
-  alignas(64) Row sum{}, row{};
-  const size_t width = (map.columns() + 15) / 16 * 16;
-  for (std::string_view key : keys) {
-    map.row(key, row.data());
-    add_row(sum.data(), row.data(), width);
-  }
+  Row sum{};
+  map.add_rows(keys, sum.data());
   return sum;
 }
 
@@ -71,29 +67,35 @@ BlockSums::Change BlockSums::apply(const FeatureMap& map, std::span<const std::s
   size_t before = 0, now = 0, next_in = 0, next_out = 0;  // ranks of old and present keys; events
   std::vector<Run> runs;
   int32_t old_block = -1;
-  const auto take_in = [&](int32_t* sum) {
-    add_product(z_.data(), added.row(next_in), static_cast<int64_t>(now), columns_);
-    add_row(sum, added.row(next_in), columns_);
+  // Rows end in zeros up to whole vectors; so do these.
+  const size_t width = added.stride();
+  alignas(64) std::array<int64_t, kMostColumns + 1> z{};
+  alignas(64) Row sum{};
+  const auto take_in = [&] {
+    add_product(z.data(), added.row(next_in), static_cast<int64_t>(now), width);
+    add_row(sum.data(), added.row(next_in), width);
     ++next_in, ++now;
   };
   for (size_t block = 0; block < counts_.size(); ++block) {
-    int32_t* sum = &sums_[block * columns_];
+    const auto kept = sums_.begin() + static_cast<std::ptrdiff_t>(block * columns_);
+    std::copy_n(kept, columns_, sum.begin());
     size_t left = counts_[block];
     const size_t first = now;
     runs.clear();
     const size_t events = next_in + next_out;
+    for (size_t i = now + left; i < std::min(keys.size(), now + left + kBlock); ++i)
+      map.prefetch(keys[i]);  // for the next block
     ++old_block;
     // The rows that stay, before what comes in is added to the block's sum.
-    alignas(64) Row staying{};
-    std::copy_n(sum, columns_, staying.begin());
+    alignas(64) Row staying = sum;
     while (left > 0) {
       if (next_out < removed.size() && removed[next_out].rank == before) {
         const int32_t* row = taken.row(next_out++);
-        add_product(z_.data(), row, -static_cast<int64_t>(before), columns_);
-        for (size_t j = 0; j < columns_; ++j) sum[j] -= row[j], staying[j] -= row[j];
+        add_product(z.data(), row, -static_cast<int64_t>(before), width);
+        for (size_t j = 0; j < width; ++j) sum[j] -= row[j], staying[j] -= row[j];
         ++before, --left;
       } else if (next_in < inserted.size() && inserted[next_in] == now) {
-        take_in(sum);
+        take_in();
       } else {
         size_t length = left;
         if (next_out < removed.size()) length = std::min(length, removed[next_out].rank - before);
@@ -103,16 +105,17 @@ BlockSums::Change BlockSums::apply(const FeatureMap& map, std::span<const std::s
       }
     }
     if (block + 1 == counts_.size())
-      while (next_in < inserted.size()) take_in(sum);
+      while (next_in < inserted.size()) take_in();
+    std::copy_n(sum.begin(), columns_, kept);
     // All as the longest run, then the others by what they differ.
     if (!runs.empty()) {
       const Run longest = *std::max_element(runs.begin(), runs.end(),
                                             [](const Run& a, const Run& b) { return a.length < b.length; });
-      add_product(z_.data(), staying.data(), longest.shift, columns_);
+      add_product(z.data(), staying.data(), longest.shift, width);
       for (const Run& run : runs) {
         if (run.shift == longest.shift) continue;
-        const Row rows = sum_of(map, keys.subspan(run.rank, run.length));
-        add_product(z_.data(), rows.data(), run.shift - longest.shift, columns_);
+        alignas(64) const Row rows = sum_of(map, keys.subspan(run.rank, run.length));
+        add_product(z.data(), rows.data(), run.shift - longest.shift, width);
         change.rows_read += run.length;
       }
     }
@@ -131,6 +134,7 @@ BlockSums::Change BlockSums::apply(const FeatureMap& map, std::span<const std::s
     change.rows_read += now - first;
     block += (now - first + kBlock - 1) / kBlock - 1;  // those just made are done
   }
+  for (size_t j = 0; j < columns_; ++j) z_[j] += z[j];
   keys_ = keys.size();
   drop_empty_blocks();
   return change;

@@ -1,6 +1,7 @@
 #include "orrery/keyindex/training/feature_map.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -78,7 +79,7 @@ FeatureMap FeatureMap::of_bytes(std::span<const std::string_view> keys, size_t m
       sum += byte_at(keys[keys.size() * quarter / 4], position);
     map.centres_.push_back(static_cast<int16_t>(sum / 3));
   }
-  map.refresh_window();
+  map.refresh();
   return map;
 }
 
@@ -94,9 +95,14 @@ FeatureMap FeatureMap::of_cdf(std::span<const std::string_view> keys, std::share
   return map;
 }
 
-void FeatureMap::refresh_window() {
+void FeatureMap::refresh() {
+  constant_.assign((known_end_ + 63) / 64, ~uint64_t{0});
+  if (known_end_ % 64 != 0) constant_.back() = (uint64_t{1} << known_end_ % 64) - 1;
+  for (uint32_t position : positions_)
+    if (position < known_end_) constant_[position / 64] &= ~(uint64_t{1} << position % 64);
   window_.clear();
-  if (positions_.empty() || positions_.back() - positions_.front() >= 64 || positions_.size() > 32) return;
+  if (positions_.empty() || positions_.back() - positions_.front() >= kWindow || positions_.size() > 32)
+    return;
   for (uint32_t position : positions_) window_.push_back(static_cast<uint8_t>(position - positions_.front()));
   window_.resize(32);
 }
@@ -105,16 +111,29 @@ void FeatureMap::bytes_row(std::string_view key, int32_t* out) const {
   const size_t features = positions_.size();
   if (!window_.empty()) {
     const size_t first = positions_.front();
-    const size_t have = key.size() > first ? std::min<size_t>(64, key.size() - first) : 0;
+    const size_t have = key.size() > first ? std::min(kWindow, key.size() - first) : 0;
     if (have == 0) {
       for (size_t j = 0; j < features; ++j) out[j] = -centres_[j];
     } else {
-      gather_bytes(reinterpret_cast<const unsigned char*>(key.data()) + first, have, window_.data(), features,
-                   centres_.data(), out);
+      gather_bytes(reinterpret_cast<const unsigned char*>(key.data()) + first, have,
+                   {window_.data(), centres_.data(), features}, out);
     }
     return;
   }
   for (size_t j = 0; j < features; ++j) out[j] = byte_at(key, positions_[j]) - centres_[j];
+}
+
+void FeatureMap::add_rows(std::span<const std::string_view> keys, int32_t* sums) const {
+  if (kind_ == Kind::Bytes && !window_.empty()) {
+    sums[0] += static_cast<int32_t>(keys.size());
+    return add_gathered_bytes(keys, positions_.front(), {window_.data(), centres_.data(), positions_.size()},
+                              sums + 1);
+  }
+  std::array<int32_t, kMostColumns + 1> one;
+  for (std::string_view key : keys) {
+    row(key, one.data());
+    for (size_t j = 0; j < columns(); ++j) sums[j] += one[j];
+  }
 }
 
 void FeatureMap::row(std::string_view key, int32_t* out) const {
@@ -127,13 +146,10 @@ void FeatureMap::row(std::string_view key, int32_t* out) const {
 
 std::vector<uint32_t> FeatureMap::differing(std::string_view key, std::string_view reference) const {
   std::vector<uint32_t> found;
-  if (kind_ == Kind::Cdf) return found;
-  size_t column = 0;
-  for (size_t k = common_prefix(key, reference); k < known_end_; ++k) {
-    while (column < positions_.size() && positions_[column] < k) ++column;
-    const bool is_column = column < positions_.size() && positions_[column] == k;
-    if (!is_column && byte_at(key, k) != byte_at(reference, k)) found.push_back(static_cast<uint32_t>(k));
-  }
+  for (size_t word = 0; word < constant_.size(); ++word)
+    for (uint64_t differs = constant_[word] & differing_bytes(key, reference, word * 64); differs != 0;
+         differs &= differs - 1)
+      found.push_back(static_cast<uint32_t>(word * 64) + static_cast<uint32_t>(__builtin_ctzll(differs)));
   return found;
 }
 
@@ -141,7 +157,7 @@ size_t FeatureMap::insert(uint32_t position, std::string_view reference) {
   const auto place = std::lower_bound(positions_.begin(), positions_.end(), position) - positions_.begin();
   positions_.insert(positions_.begin() + place, position);
   centres_.insert(centres_.begin() + place, static_cast<int16_t>(byte_at(reference, position)));
-  refresh_window();
+  refresh();
   return static_cast<size_t>(place) + 1;
 }
 
@@ -150,7 +166,7 @@ void FeatureMap::truncate(size_t most_columns) {
   positions_.resize(most_columns);
   centres_.resize(most_columns);
   known_end_ = positions_.empty() ? 0 : positions_.back() + 1;
-  refresh_window();
+  refresh();
 }
 
 }  // namespace orrery::keyindex

@@ -46,6 +46,11 @@ class FeatureMap {
 
   // Row of a key: size columns(), row[0] = 1.
   void row(std::string_view key, int32_t* out) const;
+  void prefetch(std::string_view key) const {  // what row() will read
+    __builtin_prefetch(key.data() + (positions_.empty() ? 0 : positions_.front()));
+  }
+  // Adds the rows of all keys to `sums`, size columns().
+  void add_rows(std::span<const std::string_view> keys, int32_t* sums) const;
 
   // Positions that are no column though `key` differs there from `reference`, a key that was trained with;
   // sorted. Cdf: none, ever.
@@ -60,14 +65,16 @@ class FeatureMap {
 
  private:
   void bytes_row(std::string_view key, int32_t* out) const;
-  void refresh_window();
+  void refresh();
 
   Kind kind_ = Kind::Bytes;
   uint32_t known_end_ = 0;
   std::vector<uint32_t> positions_;
   std::vector<int16_t> centres_;
-  // Where all positions lie within 64 bytes: the offset of each from the first, for one load and one shuffle.
+  // Where all positions lie within a window (simd.h): the offset of each from the first, for one shuffle.
   std::vector<uint8_t> window_;
+  // Bit p of word w: position 64 w + p is below known_end() and no column.
+  std::vector<uint64_t> constant_;
   // Cdf
   std::shared_ptr<const PrefixCdf> cdf_;
   std::string prefix_;

@@ -121,8 +121,8 @@ QrFactor<Real>::QrFactor(size_t columns) : columns_(columns), stride_(stride_of<
 template <class Real>
 QrFactor<Real>::QrFactor(size_t columns, std::span<const Real> packed) : QrFactor(columns) {
   size_t from = 0;
-  for (size_t i = 0; i < columns; ++i)
-    for (size_t j = i; j < columns; ++j) values_[i * stride_ + j] = packed[from++];
+  for (size_t i = 0; i < columns; from += columns - i, ++i)
+    std::copy_n(packed.data() + from, columns - i, values_ + i * stride_ + i);
 }
 
 template <class Real>
@@ -143,10 +143,9 @@ QrFactor<Real>& QrFactor<Real>::operator=(const QrFactor& other) {
 
 template <class Real>
 std::vector<Real> QrFactor<Real>::packed() const {
-  std::vector<Real> out;
-  out.reserve(columns_ * (columns_ + 1) / 2);
-  for (size_t i = 0; i < columns_; ++i)
-    for (size_t j = i; j < columns_; ++j) out.push_back(at(i, j));
+  std::vector<Real> out(columns_ * (columns_ + 1) / 2);
+  Real* to = out.data();
+  for (size_t i = 0; i < columns_; ++i) to = std::copy_n(values_ + i * stride_ + i, columns_ - i, to);
   return out;
 }
 
@@ -190,23 +189,19 @@ template class QrFactor<float>;
 
 template <class Real>
 TriangularSolver::TriangularSolver(const QrFactor<Real>& factor, size_t right_sides, double tolerance)
-    : n_(factor.columns() - right_sides),
-      stride_(factor.columns()),
-      r_(n_ * stride_),
-      squares_(n_),
-      skip_(n_) {
+    : n_(factor.columns() - right_sides), stride_(factor.columns()), r_(n_ * stride_), skip_(n_) {
   double largest = 0;
   for (size_t i = 0; i < n_; ++i) {
     for (size_t j = i; j < stride_; ++j) r_[i * stride_ + j] = static_cast<double>(factor.at(i, j));
     largest = std::max(largest, std::abs(r_[i * stride_ + i]));
-    for (size_t j = i; j < n_; ++j) squares_[j] += r_[i * stride_ + j] * r_[i * stride_ + j];
   }
   const double least = tolerance * static_cast<double>(n_) * largest;
   for (size_t j = 0; j < n_; ++j) {
     double* pivot_row = &r_[j * stride_];
     if (std::abs(pivot_row[j]) > least) continue;
+    if (skipped_++ == 0) squares_.assign(n_, 0);
     skip_[j] = true;
-    ++skipped_;
+    for (size_t i = 0; i <= j; ++i) squares_[j] += std::pow(static_cast<double>(factor.at(i, j)), 2);
     for (size_t i = 0; i <= j; ++i) r_[i * stride_ + j] = 0;
     // The row that its pivot has left is spare: rotate it into those below, one column after the other.
     for (size_t k = j + 1; k < n_; ++k) {
@@ -231,9 +226,13 @@ template TriangularSolver::TriangularSolver(const QrFactor<float>&, size_t, doub
 void TriangularSolver::back_substitute(std::span<double> x) const {
   for (size_t i = n_; i-- > 0;) {
     const double* row = &r_[i * stride_];
-    double sum = x[i];
-    for (size_t j = i + 1; j < n_; ++j) sum -= row[j] * x[j];
-    x[i] = skip_[i] ? 0 : sum / row[i];
+    // Four sums: each addition need not wait for the one before.
+    double sums[4] = {};
+    size_t j = i + 1;
+    for (; j + 4 <= n_; j += 4)
+      for (size_t lane = 0; lane < 4; ++lane) sums[lane] += row[j + lane] * x[j + lane];
+    for (; j < n_; ++j) sums[0] += row[j] * x[j];
+    x[i] = skip_[i] ? 0 : (x[i] - ((sums[0] + sums[1]) + (sums[2] + sums[3]))) / row[i];
   }
 }
 

@@ -73,7 +73,7 @@ class TriangularSolver {
  private:
   void back_substitute(std::span<double> x) const;
   size_t n_, stride_, skipped_ = 0;
-  std::vector<double> r_, squares_;  // squares of the columns
+  std::vector<double> r_, squares_;  // squares of the columns that are skipped; empty where none is
   std::vector<bool> skip_;
 };
 

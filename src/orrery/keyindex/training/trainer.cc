@@ -18,14 +18,20 @@ const std::string_view* surviving(const TrainJob& job) {
   return i < job.keys.size() ? &job.keys[i] : nullptr;
 }
 
+// Whether the first `length` bytes are there and the same; most often the last ones tell.
+bool agree(std::string_view a, std::string_view b, size_t length) {
+  if (a.size() < length || b.size() < length || (length > 0 && a[length - 1] != b[length - 1])) return false;
+  return a.substr(0, length) == b.substr(0, length);
+}
+
 // Whether two neighbours agree in all that the map knows of, and more columns are wanted.
 bool needs_new_columns(const TrainJob& job) {
   const FeatureMap& map = job.memo.map;
   if (map.kind() == FeatureMap::Kind::Cdf || map.full(job.options.most_columns)) return false;
   for (uint32_t rank : job.inserted) {
     const std::string_view key = job.keys[rank];
-    if (rank > 0 && common_prefix(job.keys[rank - 1], key) >= map.known_end()) return true;
-    if (rank + 1 < job.keys.size() && common_prefix(key, job.keys[rank + 1]) >= map.known_end()) return true;
+    if (rank > 0 && agree(job.keys[rank - 1], key, map.known_end())) return true;
+    if (rank + 1 < job.keys.size() && agree(key, job.keys[rank + 1], map.known_end())) return true;
   }
   return false;
 }
@@ -103,7 +109,10 @@ FullReason FactorTrainer::prepare(TrainJob& job, TrainStats& stats) const {
   if (needs_new_columns(job)) return FullReason::NewColumns;
   // A byte that all old keys share and a new one does not: a column of zeros so far, put into R, G and z as
   // such.
-  for (uint32_t rank : job.inserted) {
+  for (size_t i = 0; i < job.inserted.size(); ++i) {
+    constexpr size_t kAhead = 8;  // new keys lie anywhere: their bytes are asked for early
+    if (i + kAhead < job.inserted.size()) __builtin_prefetch(job.keys[job.inserted[i + kAhead]].data());
+    const uint32_t rank = job.inserted[i];
     for (uint32_t position : job.memo.map.differing(job.keys[rank], *reference)) {
       const size_t column = job.memo.map.insert(position, *reference);
       job.memo.sums.insert_zero_column(column);
