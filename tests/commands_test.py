@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
 import unittest
+import zipfile
 
 PROGRAM = ""
 
@@ -16,6 +18,30 @@ def orrery(*arguments, folder=None, environment=None):
     found = {key: value for key, value in os.environ.items() if key != "ORRERY_DATA"}
     found.update(environment or {})
     return subprocess.run([PROGRAM, *arguments], cwd=folder, env=found, capture_output=True, text=True, timeout=300, check=False)
+
+
+def schema_errors(schema, value, at=""):
+    """What of `value` is not as the schema says: the part of JSON Schema that docs/schema uses."""
+    kinds = {"number": (int, float), "integer": int, "string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
+    wanted = schema.get("type")
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    if wanted and not any(isinstance(value, kinds[kind]) and (kind == "boolean") == isinstance(value, bool) for kind in wanted):
+        yield f"{at}: {value!r} is no {wanted}"
+        return
+    if "const" in schema and value != schema["const"]:
+        yield f"{at}: {value!r} is not {schema['const']!r}"
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{at}: {value!r} is none of {schema['enum']}"
+    if "minimum" in schema and value < schema["minimum"]:
+        yield f"{at}: {value} is below {schema['minimum']}"
+    if isinstance(value, dict):
+        yield from (f"{at}: misses {name}" for name in schema.get("required", []) if name not in value)
+        for name, child in schema.get("properties", {}).items():
+            if name in value:
+                yield from schema_errors(child, value[name], f"{at}/{name}")
+    if isinstance(value, list) and "items" in schema:
+        for i, item in enumerate(value):
+            yield from schema_errors(schema["items"], item, f"{at}/{i}")
 
 
 class Commands(unittest.TestCase):
@@ -269,6 +295,131 @@ class Commands(unittest.TestCase):
         self.write("flipped.index", whole[:20000] + bytes([whole[20000] ^ 1]) + whole[20001:])
         self.refused("run", "keyindex", "verify", "--index", "flipped.index", says=["flipped.index", "damaged"])
         self.refused("run", "keyindex", "stats", "--index", "keys.txt", says=["keys.txt", "is no snapshot"])
+
+    # --- experts and the check of their plans
+
+    ROUTING_HEAD = "problem\ttoken\tlayer\texpert_1\texpert_2\n"
+
+    def routing(self, name="routing.tsv", tokens=64, layers=3, experts=8, change=None):
+        """Tokens of two experts each, all experts used alike. `change` gets and returns the rows."""
+        rows = [[t // 8, t, layer, (t + layer) % experts, (t * 3 + layer + 1) % experts] for t in range(tokens) for layer in range(layers)]
+        for row in rows:
+            if row[3] == row[4]:
+                row[4] = (row[4] + 1) % experts
+        rows = change(rows) if change else rows
+        return self.write(name, self.ROUTING_HEAD + "".join("\t".join(map(str, row)) + "\n" for row in rows))
+
+    def plan_experts(self, *more):
+        result = self.run_in("plan", "experts", self.routing(), "--gpus", "4", "--output", "planned", "--json", *more)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return json.loads(result.stdout)
+
+    def test_expert_plans_hold_what_the_schema_asks_and_check_finds_all_true(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../docs/schema/experts-plan-1.json"), encoding="utf-8") as file:
+            schema = json.load(file)
+        for dispatch in ("home", "stay", "naive", "replicated"):
+            with self.subTest(dispatch=dispatch):
+                document = self.plan_experts("--dispatch", dispatch)
+                self.assertEqual(list(schema_errors(schema, document)), [])
+                for name in ("map", "max_over_mean_load", "balancedness", "all_to_all_bytes", "cross_gpu_fraction", "lower_bound", "gap"):
+                    self.assertIn(name, document)
+                self.assertIn("seconds", document["run"])
+                result = self.run_in("check", "planned/plan.json")
+                self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+                self.assertIn(" 0 fail, 0 not proven", result.stdout)
+        self.assertTrue(list(schema_errors(schema, {**document, "map": [["x"]]})), "the validator sees a wrong type")
+
+    def test_expert_plans_with_copies_and_several_recordings_check_too(self):
+        self.plan_experts("--redundant", "4", "--profile", self.routing("other.tsv", change=lambda rows: [[*r[:3], 7 - r[3], 7 - r[4]] for r in rows]))
+        self.assertEqual(self.run_in("check", "planned/plan.json").returncode, 0)
+
+    def test_a_plan_that_lies_fails_its_check(self):
+        document = self.plan_experts("--dispatch", "stay")
+        for name, change in (("max/mean load", {"max_over_mean_load": document["max_over_mean_load"] + .01}),
+                             ("all-to-all bytes", {"all_to_all_bytes": document["all_to_all_bytes"] - 1}),
+                             ("lower bound", {"lower_bound": document["objective"] + .01}),
+                             ("every expert placed", {"map": [[0] * 8] * 3})):
+            with self.subTest(name=name):
+                path = self.write("false.json", json.dumps({**document, **change}))
+                result = self.run_in("check", path, "--json")
+                self.assertEqual(result.returncode, 1, result.stderr)
+                answer = json.loads(result.stdout)
+                self.assertFalse(answer["holds"])
+                self.assertIn(name, [claim["claim"] for claim in answer["claims"] if claim["verdict"] == "FAILS"])
+
+    def test_a_plan_is_the_same_on_one_and_on_two_threads(self):
+        one, two = (self.plan_experts("--threads", threads, "--dispatch", "stay") for threads in ("1", "2"))
+        for answer in (one, two):
+            del answer["run"], answer["command"]
+        self.assertEqual(one, two)
+
+    def test_what_check_cannot_read_is_refused(self):
+        self.refused("check", "absent.json", says="absent.json")
+        self.refused("check", self.write("plan.json", "{\"schema\": \"orrery.other/9\"}"), says=["plan.json:1:", "orrery.experts/1"])
+        self.refused("check", self.write("list.json", "[1, 2]"), says="list.json:1:")
+        self.refused("check", self.write("torn.json", "{\"schema\": "), says="torn.json:1:")
+        document = self.plan_experts()
+        del document["map"]
+        self.refused("check", self.write("bare.json", json.dumps(document)), says=["bare.json:1:", "map"])
+
+    def test_routing_that_cannot_be_is_refused_at_its_line(self):
+        plan = ("plan", "experts")
+        few = ("--gpus", "4")
+        beyond = self.routing("beyond.tsv", change=lambda rows: [*rows[:5], [*rows[5][:4], 99], *rows[6:]])
+        self.refused(*plan, beyond, *few, "--experts", "8", says=["beyond.tsv:7", "99"])
+        twice = self.routing("twice.tsv", change=lambda rows: [*rows[:4], [*rows[4][:4], rows[4][3]], *rows[5:]])
+        self.refused(*plan, twice, *few, says="twice.tsv:6")
+        lacking = self.routing("lacking.tsv", change=lambda rows: [row for row in rows if row[1] % 10 or row[2]])
+        self.refused(*plan, lacking, *few, says=["lacking.tsv", "layer"])
+        self.refused(*plan, self.routing(), "--gpus", "3", says=["8", "3 ranks", "--redundant 1"])
+        self.refused(*plan, self.routing(), says="--cluster")
+        counts = "kind\tlayer_from\tlayer_to\texpert_from\texpert_to\tcount\n"
+        loads = "".join(f"topk\t{layer}\t-\t{e}\t-\t40\n" for layer in (0, 1) for e in range(4))
+        sums = "".join(f"topk\t0\t1\t{e}\t{e}\t{39 if e == 2 else 40}\n" for e in range(4))
+        self.refused(*plan, self.write("sums.tsv", counts + loads + sums), *few, "--dispatch", "stay", says="sums.tsv")
+        self.refused(*plan, self.write("loads.tsv", counts + loads), *few, says=["tokens", "--dispatch"])
+        self.refused(*plan, self.write("loads.tsv", counts + loads), *few, "--dispatch", "stay", says="transitions")
+        self.assertEqual(self.run_in(*plan, self.write("loads.tsv", counts + loads), *few, "--dispatch", "naive").returncode, 0)
+        self.refused(*plan, self.write("empty.tsv", ""), *few, says="empty.tsv")
+        self.refused(*plan, self.write("words.tsv", self.ROUTING_HEAD + "0\t0\t0\tone\t2\n"), *few, says="words.tsv:2")
+        self.refused(*plan, self.write("head.tsv", "a\tb\n1\t2\n"), *few, says="head.tsv:1")
+        self.refused(*plan, self.write("torn.npy", b"\x93NUMPY\x01\x00"), *few, says="torn.npy")
+        self.refused(*plan, self.write("counts.json", "{\"logical_count\": [[[1, -2]]]}"), *few, says="counts.json:1:")
+
+    def test_a_hostile_pickle_is_refused_by_the_name_of_what_it_asks_for(self):
+        class Hostile:
+            def __reduce__(self):
+                return os.system, ("touch owned",)
+
+        stored = io.BytesIO()
+        with zipfile.ZipFile(stored, "w") as archive:
+            archive.writestr("recording/data.pkl", pickle.dumps(Hostile(), protocol=2))
+        self.refused("plan", "experts", self.write("hostile.pt", stored.getvalue()), "--gpus", "4", says=["hostile.pt", "system"])
+
+    def test_what_odd_recordings_tell_stands_in_the_notes(self):
+        answer = self.plan_experts()
+        self.assertTrue(any("sampling noise" in note for note in answer["notes"]), answer["notes"])
+        idle = self.routing("idle.tsv", tokens=2000, change=lambda rows: [[*row[:3], row[3] % 7, (row[3] + 1) % 7] for row in rows])
+        result = self.run_in("plan", "experts", idle, "--experts", "8", "--gpus", "4", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        answer = json.loads(result.stdout)
+        self.assertTrue(all(7 in layer for layer in answer["map"]), "an expert that no token chose is placed")
+        gaps = self.routing("gaps.tsv", change=lambda rows: [[*row[:2], row[2] * 7, *row[3:]] for row in rows])
+        answer = json.loads(self.run_in("plan", "experts", gaps, "--gpus", "4", "--json").stdout)
+        self.assertTrue(any("0" in note and "chain" in note for note in answer["notes"]), answer["notes"])
+
+    def test_weights_that_do_not_fit_are_an_answer(self):
+        self.refused("plan", "experts", self.routing(layers=32), "--cluster", "single-h100", "--model", "mixtral-8x22b", says=["GB", "fits"], status=1)
+
+    def test_maps_that_run_today_are_read_or_refused(self):
+        document = self.plan_experts()
+        today = self.write("today.json", json.dumps({"physical_to_logical_map": [list(range(8))] * 3}))
+        answer = self.plan_experts("--current", today)
+        self.assertEqual(answer["others"][-1]["planner"], "current")
+        self.assertGreaterEqual(answer["moved_experts"], 0)
+        self.assertEqual(len(document["map"]), 3)
+        bad = self.write("bad.json", json.dumps([[0, 0, 1, 2, 3, 4, 5, 6]] * 3))
+        self.refused("plan", "experts", self.routing(), "--gpus", "4", "--current", bad, says="bad.json:1:")
 
 
 if __name__ == "__main__":

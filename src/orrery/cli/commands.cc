@@ -25,6 +25,8 @@ constexpr Command kCommands[] = {
      declare_run_keyindex},
     {"plan", "experts", "which expert of a mixture-of-experts model lives on which GPU",
      "orrery plan experts examples/moe-routing.tsv.gz --gpus 8", declare_plan_experts},
+    {"check", "", "grades a plan: every claim counted again, without the code that made it",
+     "orrery check examples/experts-plan.json", declare_check},
     {"fit", "latency", "adapts the latency model to your own measurements; error before and after",
      "orrery fit latency measured.csv --output mine.json", declare_fit_latency},
     {"show", "gpus", "the GPUs that are known, or all facts of one with their sources",

@@ -50,6 +50,38 @@ Parts split_profile(const trace::RoutingProfile& whole, double hold_out, size_t 
   return parts;
 }
 
+double bytes_per_vector(const ExpertHardware& on) {
+  return std::max(1.0, on.hidden * on.bytes_per_element);
+}
+
+constexpr const char* kMaxOverMeanLoad = "max over mean load";
+
+// What the objective is, within which caps, and on what part of the recording: what a reader of the plan
+// needs to count it again.
+void tell_what_was_planned(const ExpertRequest& request, ExpertReport& report) {
+  const ExpertProblem& problem = request.problem;
+  const trace::RoutingProfile& first = *problem.profiles[0];
+  report.hold_out = request.hold_out;
+  report.step_tokens = request.step_tokens;
+  report.transitions = first.rule;
+  report.bytes_per_vector = bytes_per_vector(request.hardware);
+  report.expert_bytes = request.hardware.expert_bytes();
+  report.gpu_memory_bytes = request.hardware.memory;
+  const bool copies = problem.slots > first.experts;
+  const bool chain = problem.dispatch == Dispatch::Stay && first.layers() > 1 && !copies;
+  report.objective_name = chain                                           ? "transition cost"
+                          : problem.dispatch == Dispatch::Home && !copies ? "ranks per token"
+                                                                          : kMaxOverMeanLoad;
+  if (!chain) return;
+  report.load_caps = coupled_problem(problem).cap;
+  for (size_t p = 0; p < report.load_caps.size(); ++p) {
+    for (size_t l = 0; l < report.load_caps[p].size(); ++l) {
+      const double mean = problem.profiles[p]->total(static_cast<int>(l)) / problem.grid.ranks;
+      report.load_caps[p][l] = mean > 0 ? report.load_caps[p][l] / mean : 1;
+    }
+  }
+}
+
 class Figures {
  public:
   Figures(const ExpertRequest& request, const Parts& parts) : request_(request), parts_(parts) {}
@@ -64,9 +96,8 @@ class Figures {
     figures.crossing = crossing_figures(plan, parts_.planned, request_.problem.grid);
     const ExpertHardware& on = request_.hardware;
     if (later.tokens) {
-      const double bytes = std::max(1.0, on.hidden * on.bytes_per_element);
-      figures.replay =
-          replay_tokens(*later.tokens, plan, request_.problem.dispatch, request_.problem.grid, bytes);
+      figures.replay = replay_tokens(*later.tokens, plan, request_.problem.dispatch, request_.problem.grid,
+                                     bytes_per_vector(on));
       if (on.hidden > 0 && on.flops_per_second > 0) add_seconds(plan, later, figures);
     }
     if (request_.current) {
@@ -112,6 +143,8 @@ void add_notes(const ExpertRequest& request, ExpertReport& report) {
     for (const std::string& note : profile.notes) report.notes.push_back(note);
     report.synthetic = report.synthetic || profile.synthetic;
   }
+  if (request.profiles.size() > 1 && request.problem.slots > request.profiles[0].experts)
+    report.notes.push_back("copies are placed by the first recording alone; the others only judge the map");
   if (request.profiles[0].tokens && request.hardware.hidden <= 0)
     report.notes.push_back(
         "the model is not known, so all-to-all bytes count one a vector; give --model for true bytes");
@@ -173,6 +206,7 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
         "the current map has {} layers of {} experts, the routing {} of {}; expected the same model",
         request.current->layers(), request.current->experts, first.layers(), first.experts));
   report.search = plan_experts(request.problem, context);
+  tell_what_was_planned(request, report);
   if (report.search.objective <= report.search.bound * (1 + 1e-6)) report.search.stop = solve::Stop::Proven;
   ExpertPlan ours = *report.search.best;
   if (request.current) {
@@ -182,6 +216,8 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
       ours = rebalance_experts(*request.current, first,
                                slots_of_all * static_cast<size_t>(request.most_moved_percent) / 100);
       report.search.bound = 0;
+      report.objective_name = kMaxOverMeanLoad;
+      report.load_caps.clear();
       report.search.objective = load_figures(ours, first).mean;
       report.search.proven_over = "none: the running map is changed within the budget of moves";
     } else if (ours.slots() == request.current->slots()) {

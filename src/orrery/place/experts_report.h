@@ -49,6 +49,13 @@ struct ExpertReport {
   std::vector<double> transfer;  // max/mean of our plan on each profile
   std::vector<double> transfer_contiguous;
   bool has_later = false, synthetic = false;
+  // What the figures were made from, so that anyone can count them again.
+  double hold_out = 0, bytes_per_vector = 1;  // bytes of a token's vector in the replay
+  size_t step_tokens = 0;
+  trace::WeightRule transitions = trace::WeightRule::AllPairs;
+  const char* objective_name = "";             // "transition cost", "ranks per token", "max over mean load"
+  std::vector<std::vector<double>> load_caps;  // [profile][layer] over the mean, that the plan is held to
+  double expert_bytes = 0, gpu_memory_bytes = 0;  // 0: unknown
   Dispatch dispatch = Dispatch::Home;
   RankGrid grid;
   std::vector<std::string> notes;

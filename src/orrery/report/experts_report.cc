@@ -61,7 +61,17 @@ std::string experts_json(const place::ExpertReport& report, const std::vector<st
                    {"ranks_per_node", report.grid.ranks_per_node},
                    {"experts", ours.plan.experts},
                    {"layer_ids", ours.plan.layer_ids}};
+  document["distance"] = {{"inside", report.grid.inside}, {"between", report.grid.between}};
+  document["recording"] = {{"hold_out", report.hold_out},
+                           {"step_tokens", report.step_tokens},
+                           {"transitions", trace::name(report.transitions)}};
+  document["bytes_per_vector"] = report.bytes_per_vector;
+  if (report.expert_bytes > 0 && report.gpu_memory_bytes > 0)
+    document["weights"] = {{"expert_bytes", report.expert_bytes},
+                           {"gpu_memory_bytes", report.gpu_memory_bytes}};
+  if (!report.load_caps.empty()) document["load_caps"] = report.load_caps;
   document.update(figures_json(ours));
+  document["objective_name"] = report.objective_name;
   document["objective"] = report.search.objective;
   document["lower_bound"] = finite(report.search.bound);
   document["gap"] = finite(report.search.gap());
