@@ -39,6 +39,13 @@ std::vector<uint32_t> varying(std::span<const std::string_view> keys, size_t beg
   return found;
 }
 
+ORRERY_CLONES double dot_of_row(const int32_t* row, const double* weights, size_t padded) {
+  double sums[8] = {};
+  for (size_t j = 0; j < padded; j += 8)
+    for (size_t lane = 0; lane < 8; ++lane) sums[lane] += row[j + lane] * weights[j + lane];
+  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
 }  // namespace
 
 size_t common_prefix(std::string_view a, std::string_view b) {
@@ -121,6 +128,18 @@ void FeatureMap::bytes_row(std::string_view key, int32_t* out) const {
     return;
   }
   for (size_t j = 0; j < features; ++j) out[j] = byte_at(key, positions_[j]) - centres_[j];
+}
+
+double FeatureMap::dot(std::string_view key, const double* weights) const {
+  if (kind_ == Kind::Bytes && !window_.empty()) {
+    const size_t first = positions_.front();
+    const size_t have = key.size() > first ? std::min(kWindow, key.size() - first) : 0;
+    return weights[0] + gathered_dot(reinterpret_cast<const unsigned char*>(key.data()) + (have ? first : 0),
+                                     have, {window_.data(), centres_.data(), positions_.size()}, weights + 1);
+  }
+  alignas(64) std::array<int32_t, kMostColumns + 1> values{};
+  row(key, values.data());
+  return dot_of_row(values.data(), weights, (columns() + 7) / 8 * 8);
 }
 
 void FeatureMap::add_rows(std::span<const std::string_view> keys, int32_t* sums) const {

@@ -52,6 +52,10 @@ class FeatureMap {
   // Adds the rows of all keys to `sums`, size columns().
   void add_rows(std::span<const std::string_view> keys, int32_t* sums) const;
 
+  // row · weights, size columns(), with zeros up to kWeightRoom: the model's whole arithmetic.
+  static constexpr size_t kWeightRoom = 64;
+  double dot(std::string_view key, const double* weights) const;
+
   // Positions that are no column though `key` differs there from `reference`, a key that was trained with;
   // sorted. Cdf: none, ever.
   std::vector<uint32_t> differing(std::string_view key, std::string_view reference) const;

@@ -1,33 +1,18 @@
 #include "orrery/keyindex/training/linear_model.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 
-#include "orrery/keyindex/training/simd.h"
-
 namespace orrery::keyindex {
-namespace {
-
-ORRERY_CLONES double dot(const int32_t* row, const double* weights, size_t padded) {
-  double sums[8] = {};
-  for (size_t j = 0; j < padded; j += 8)
-    for (size_t lane = 0; lane < 8; ++lane) sums[lane] += row[j + lane] * weights[j + lane];
-  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-}
-
-}  // namespace
 
 LinearModel::LinearModel(FeatureMap map, std::span<const double> beta, size_t keys)
     : map_(std::move(map)), weights_(beta.begin(), beta.end()), keys_(static_cast<uint32_t>(keys)) {
-  weights_.resize((weights_.size() + 7) / 8 * 8);
+  weights_.resize(FeatureMap::kWeightRoom);
 }
 
 double LinearModel::position(std::string_view key) const {
-  alignas(64) std::array<int32_t, kMostColumns + 1> row{};
-  map_.row(key, row.data());
-  return dot(row.data(), weights_.data(), weights_.size());
+  return weights_.empty() ? 0 : map_.dot(key, weights_.data());
 }
 
 size_t LinearModel::predict(std::string_view key) const {

@@ -37,7 +37,7 @@ class LinearModel {
 
  private:
   FeatureMap map_;
-  std::vector<double> weights_;  // padded by zeros to a multiple of 8
+  std::vector<double> weights_;  // zeros up to FeatureMap::kWeightRoom; none before a fit
   uint32_t keys_ = 0;
   int32_t least_ = 1, most_ = 0;  // most < least: none
 };

@@ -40,6 +40,16 @@ void add_gathered_bytes_plainly(std::span<const std::string_view> keys, size_t f
       sums[j] += byte_at(key, first + bytes.offsets[j]) - bytes.centres[j];
 }
 
+double gathered_dot_plainly(const unsigned char* window, size_t have, const WindowBytes& bytes,
+                            const double* weights) {
+  double sums[8] = {};
+  for (size_t j = 0; j < bytes.features; ++j) {
+    const size_t offset = bytes.offsets[j];
+    sums[j % 8] += ((offset < have ? window[offset] : 0) - bytes.centres[j]) * weights[j];
+  }
+  return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
+}
+
 uint64_t differing_bytes_plainly(std::string_view a, std::string_view b, size_t from) {
   uint64_t differs = 0;
   for (size_t k = 0; k < 64; ++k)
@@ -117,6 +127,22 @@ ORRERY_AVX512 void add_gathered_bytes_avx512(std::span<const std::string_view> k
   _mm512_mask_storeu_epi32(sums + 16, high_lanes, high);
 }
 
+ORRERY_AVX512 double gathered_dot_avx512(const unsigned char* window, size_t have, const WindowBytes& bytes,
+                                         const double* weights) {
+  const __m512i chosen = chosen_bytes(window, have, places_of(bytes), is_wide(bytes));
+  const __m512i row = _mm512_sub_epi16(chosen, _mm512_maskz_loadu_epi16(lanes_of(bytes), bytes.centres));
+  const __m512i low = _mm512_cvtepi16_epi32(_mm512_castsi512_si256(row));
+  const __m512i high = _mm512_cvtepi16_epi32(_mm512_extracti64x4_epi64(row, 1));
+  // Lanes past `features` hold whatever byte their place names, times a weight of zero.
+  __m512d sum = _mm512_mul_pd(_mm512_cvtepi32_pd(_mm512_castsi512_si256(low)), _mm512_loadu_pd(weights));
+  sum = _mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(low, 1)), _mm512_loadu_pd(weights + 8),
+                        sum);
+  sum = _mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_castsi512_si256(high)), _mm512_loadu_pd(weights + 16), sum);
+  sum = _mm512_fmadd_pd(_mm512_cvtepi32_pd(_mm512_extracti64x4_epi64(high, 1)), _mm512_loadu_pd(weights + 24),
+                        sum);
+  return _mm512_reduce_add_pd(sum);
+}
+
 ORRERY_AVX512 uint64_t differing_bytes_avx512(std::string_view a, std::string_view b, size_t from) {
   const size_t have_a = bytes_from(a, from, 64), have_b = bytes_from(b, from, 64);
   const __m512i zero = _mm512_setzero_si512();
@@ -140,6 +166,10 @@ void add_gathered_bytes(std::span<const std::string_view> keys, size_t first, co
                         int32_t* sums) {
   (has_avx512() ? add_gathered_bytes_avx512 : add_gathered_bytes_plainly)(keys, first, bytes, sums);
 }
+double gathered_dot(const unsigned char* window, size_t have, const WindowBytes& bytes,
+                    const double* weights) {
+  return (has_avx512() ? gathered_dot_avx512 : gathered_dot_plainly)(window, have, bytes, weights);
+}
 uint64_t differing_bytes(std::string_view a, std::string_view b, size_t from) {
   return (has_avx512() ? differing_bytes_avx512 : differing_bytes_plainly)(a, b, from);
 }
@@ -150,6 +180,10 @@ void gather_bytes(const unsigned char* window, size_t have, const WindowBytes& b
 void add_gathered_bytes(std::span<const std::string_view> keys, size_t first, const WindowBytes& bytes,
                         int32_t* sums) {
   add_gathered_bytes_plainly(keys, first, bytes, sums);
+}
+double gathered_dot(const unsigned char* window, size_t have, const WindowBytes& bytes,
+                    const double* weights) {
+  return gathered_dot_plainly(window, have, bytes, weights);
 }
 uint64_t differing_bytes(std::string_view a, std::string_view b, size_t from) {
   return differing_bytes_plainly(a, b, from);

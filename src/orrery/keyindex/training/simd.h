@@ -33,6 +33,10 @@ void gather_bytes(const unsigned char* window, size_t have, const WindowBytes& b
 // sums[j] += the same, over all keys, whose windows begin at byte `first`.
 void add_gathered_bytes(std::span<const std::string_view> keys, size_t first, const WindowBytes& bytes,
                         int32_t* sums);
+// The sum of the same times `weights`, which has room for 32 and zeros past `features`; `have` may be 0.
+// Equal bytes give equal sums, bit for bit, on one machine.
+double gathered_dot(const unsigned char* window, size_t have, const WindowBytes& bytes,
+                    const double* weights);
 // Bit k, k < 64: whether the keys differ in byte from + k. Past its end a key holds zeros.
 uint64_t differing_bytes(std::string_view a, std::string_view b, size_t from);
 
@@ -40,6 +44,8 @@ uint64_t differing_bytes(std::string_view a, std::string_view b, size_t from);
 void gather_bytes_plainly(const unsigned char* window, size_t have, const WindowBytes& bytes, int32_t* out);
 void add_gathered_bytes_plainly(std::span<const std::string_view> keys, size_t first,
                                 const WindowBytes& bytes, int32_t* sums);
+double gathered_dot_plainly(const unsigned char* window, size_t have, const WindowBytes& bytes,
+                            const double* weights);
 uint64_t differing_bytes_plainly(std::string_view a, std::string_view b, size_t from);
 
 }  // namespace orrery::keyindex

@@ -25,6 +25,7 @@ std::vector<std::string> keys_of_all_lengths(Random& random, size_t count) {
 struct Choice {
   std::array<uint8_t, 32> offsets{};
   std::array<int16_t, 32> centres{};
+  std::array<double, 32> weights{};
   size_t features = 0;
   WindowBytes bytes() const { return {offsets.data(), centres.data(), features}; }
 };
@@ -38,6 +39,7 @@ Choice choice(Random& random, size_t features, size_t reach) {
     places.erase(places.begin() + static_cast<long>(random.index(places.size())));
   for (size_t j = 0; j < features; ++j) {
     out.offsets[j] = places[j];
+    out.weights[j] = random.uniform() - .5;
     out.centres[j] = static_cast<int16_t>(random.index(256));
   }
   return out;
@@ -64,6 +66,8 @@ TEST(Simd, gathered_rows_and_their_sums_are_those_of_the_plain_loops) {
         gather_bytes(window, have, chosen.bytes(), row.data());
         gather_bytes_plainly(window, have, chosen.bytes(), plain.data());
         EXPECT_EQ(row, plain);
+        EXPECT_NEAR(gathered_dot(window, have, chosen.bytes(), chosen.weights.data()),
+                    gathered_dot_plainly(window, have, chosen.bytes(), chosen.weights.data()), 1e-9);
       }
     }
   }
