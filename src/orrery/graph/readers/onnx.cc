@@ -483,7 +483,9 @@ OnnxModel parse_onnx_model(std::string_view bytes, const std::string& path, cons
       throw InputError(fmt::format("--dim {}={}: expected 1 to 2^31", printable(dim), size));
   }
   OnnxFile file = parse_onnx(bytes, path);
-  OnnxShapes shapes = infer_shapes(file, options.dims, path);
+  if (options.batch < 0 || options.batch > (int64_t{1} << 31))
+    throw InputError(fmt::format("a batch of {}: expected 1 to 2^31", options.batch));
+  OnnxShapes shapes = infer_shapes(file, options.dims, path, options.batch);
   int64_t batch = 1;
   if (!file.inputs.empty()) {
     const std::vector<int64_t>& shape = shapes.values.at(file.inputs.front().name).shape;

@@ -19,7 +19,9 @@ namespace orrery::graph {
 
 struct OnnxOptions {
   std::map<std::string, int64_t> dims;  // symbolic dimensions by name: "batch" → 8
-  bool train = false;                   // with gradients of all weights and their update
+  int64_t batch =
+      0;  // in place of the first dimension of every input, also where the file fixes it; 0: as there
+  bool train = false;  // with gradients of all weights and their update
   Optimizer optimizer = Optimizer::MixedAdam;
   bool fuse = true;
 };

@@ -23,6 +23,7 @@ bool reshape(Scope& s) {
     if (!values) return false;
     target = whole(*values);
   }
+  if (!x->constant && !target.empty() && s.batch.to > 0 && target[0] == s.batch.from) target[0] = s.batch.to;
   int64_t count = element_count(x->shape), rest = 1, open = -1;
   bool zero_is_zero = s.node.integer("allowzero", 0) != 0;
   for (size_t i = 0; i < target.size(); ++i) {

@@ -22,12 +22,18 @@ inline constexpr size_t kMostValues = 4096;  // numbers that are carried along
 int64_t whole(double value);
 Shape whole(const Numbers& values);
 
+// Another batch than the file's; 0: the file's own.
+struct BatchChange {
+  int64_t from = 0, to = 0;
+};
+
 class Scope {
  public:
-  Scope(const OnnxNode& node, std::unordered_map<std::string, OnnxValue>& values)
-      : node(node), values_(values) {}
+  Scope(const OnnxNode& node, std::unordered_map<std::string, OnnxValue>& values, BatchChange batch = {})
+      : node(node), batch(batch), values_(values) {}
 
   const OnnxNode& node;
+  const BatchChange batch;
 
   size_t inputs() const { return node.inputs.size(); }
   const OnnxValue* find(size_t i) const;  // nullptr where there is none

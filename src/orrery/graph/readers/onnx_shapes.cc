@@ -80,8 +80,9 @@ Shape broadcast(const Shape& a, const Shape& b) {
 }
 
 OnnxShapes infer_shapes(const OnnxFile& file, const std::map<std::string, int64_t>& dims,
-                        const std::string& path) {
+                        const std::string& path, int64_t batch) {
   OnnxShapes result;
+  onnx_rules::BatchChange change;
   for (const OnnxTensor& constant : file.constants) {
     OnnxValue value{constant.type, true, true, constant.shape, constant.values};
     result.values.emplace(constant.name, std::move(value));
@@ -92,6 +93,10 @@ OnnxShapes infer_shapes(const OnnxFile& file, const std::map<std::string, int64_
     value.known = input.shape.has_value();
     for (size_t axis = 0; input.shape && axis < input.shape->size(); ++axis) {
       value.shape.push_back(resolve((*input.shape)[axis], axis, input, dims, path, result.notes));
+    }
+    if (batch > 0 && !value.shape.empty()) {
+      change = {value.shape[0], batch};
+      value.shape[0] = batch;
     }
     if (value.known) element_count(value.shape);
     result.values.emplace(input.name, std::move(value));
@@ -123,7 +128,7 @@ OnnxShapes infer_shapes(const OnnxFile& file, const std::map<std::string, int64_
   for (const OnnxNode& node : file.nodes) {
     auto rule = rules().find(node.type);
     try {
-      onnx_rules::Scope scope(node, result.values);
+      onnx_rules::Scope scope(node, result.values, change);
       bool inferred = rule != rules().end() && rule->second(scope);
       result.rules.push_back(inferred       ? ShapeRule::Inferred
                              : hinted(node) ? ShapeRule::Hinted

@@ -33,8 +33,10 @@ struct OnnxShapes {
 
 // `dims`: values of symbolic dimensions by name. A first dimension without a value is 1, which is noted; any
 // other is an InputError that names it.
+// `batch` above 0 takes the place of the first dimension of every input, and of the same number where it
+// leads the constant shape of a Reshape: exporters freeze it there too.
 OnnxShapes infer_shapes(const OnnxFile& file, const std::map<std::string, int64_t>& dims,
-                        const std::string& path);
+                        const std::string& path, int64_t batch = 0);
 
 // The shape of an elementwise result, as NumPy broadcasts. Throws InputError when sizes do not match.
 std::vector<int64_t> broadcast(const std::vector<int64_t>& a, const std::vector<int64_t>& b);

@@ -58,18 +58,28 @@ int64_t threshold_bound_of(size_t kind, const TaskGraph& graph, const Criticalit
 
 }  // namespace
 
+int64_t fill_tails(const TaskGraph& graph, std::vector<int64_t>& tail) {
+  tail.assign(graph.size(), 0);
+  int64_t longest = 0;
+  for (size_t v = graph.size(); v-- > 0;) {
+    tail[v] += graph[v].duration;  // until here the longest tail behind it
+    longest = std::max(longest, tail[v]);
+    for (TaskId p : graph.predecessors(v)) tail[p] = std::max(tail[p], tail[v]);
+  }
+  return longest;
+}
+
+void fill_earliest_starts(const TaskGraph& graph, std::vector<int64_t>& asap) {
+  asap.assign(graph.size(), 0);
+  for (size_t v = 0; v < graph.size(); ++v) {
+    for (TaskId p : graph.predecessors(v)) asap[v] = std::max(asap[v], asap[p] + graph[p].duration);
+  }
+}
+
 Criticality criticality(const TaskGraph& graph) {
   Criticality c;
-  c.asap.assign(graph.size(), 0);
-  c.tail.assign(graph.size(), 0);
-  for (size_t v = 0; v < graph.size(); ++v) {
-    for (TaskId p : graph.predecessors(v)) c.asap[v] = std::max(c.asap[v], c.asap[p] + graph[p].duration);
-    c.critical_path = std::max(c.critical_path, c.asap[v] + graph[v].duration);
-  }
-  for (size_t v = graph.size(); v-- > 0;) {
-    c.tail[v] += graph[v].duration;  // until here the longest tail behind it
-    for (TaskId p : graph.predecessors(v)) c.tail[p] = std::max(c.tail[p], c.tail[v]);
-  }
+  c.critical_path = fill_tails(graph, c.tail);
+  fill_earliest_starts(graph, c.asap);
   return c;
 }
 

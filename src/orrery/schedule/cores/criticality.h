@@ -28,6 +28,9 @@ struct Criticality {
 };
 
 Criticality criticality(const TaskGraph&);
+// The same in parts, into vectors that are kept: tails alone give T∞, which is returned.
+int64_t fill_tails(const TaskGraph&, std::vector<int64_t>& tail);
+void fill_earliest_starts(const TaskGraph&, std::vector<int64_t>& asap);
 
 // max(T∞, Σ l_k / n_k): no schedule on these cores is shorter.
 int64_t makespan_bound(const TaskGraph&, const Criticality&, CoreCounts);

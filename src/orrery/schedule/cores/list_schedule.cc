@@ -3,40 +3,106 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <functional>
 #include <numeric>
-#include <queue>
 #include <stdexcept>
 
 namespace orrery::schedule {
 namespace {
 
-template <class T>
-using SmallestFirst = std::priority_queue<T, std::vector<T>, std::greater<T>>;
+// A set of small numbers whose least is found by a few words: a bit a number, and above every 64 words a
+// summary.
+class RankSet {
+ public:
+  explicit RankSet(size_t most) {
+    do {
+      most = (most + 63) / 64;
+      levels_.emplace_back(std::max<size_t>(most, 1));
+    } while (most > 1);
+  }
+  bool empty() const { return levels_.back()[0] == 0; }
+  void insert(uint32_t rank) {
+    for (auto& level : levels_) {
+      level[rank / 64] |= uint64_t{1} << rank % 64;
+      rank /= 64;
+    }
+  }
+  uint32_t first() const {
+    uint32_t rank = 0;
+    for (size_t i = levels_.size(); i-- > 0;)
+      rank = rank * 64 + static_cast<uint32_t>(std::countr_zero(levels_[i][rank]));
+    return rank;
+  }
+  void erase(uint32_t rank) {
+    for (auto& level : levels_) {
+      level[rank / 64] &= ~(uint64_t{1} << rank % 64);
+      if (level[rank / 64] != 0) return;
+      rank /= 64;
+    }
+  }
 
+ private:
+  std::vector<std::vector<uint64_t>> levels_;
+};
+
+struct Running {
+  int64_t end;
+  TaskId task;
+  bool operator>(const Running& other) const {
+    return end != other.end ? end > other.end : task > other.task;
+  }
+};
+
+void check(CoreCounts counts) {
+  if (counts.matrix < 1 || counts.vector < 1)
+    throw std::invalid_argument("a schedule needs a core of each kind");
+}
+
+}  // namespace
+
+// What a run needs and leaves empty behind it.
+struct ListScheduler::Workspace {
+  explicit Workspace(size_t tasks)
+      : waits(tasks), passed(tasks), queue{RankSet(tasks), RankSet(tasks), RankSet(tasks), RankSet(tasks)} {}
+  std::vector<uint32_t> waits;
+  std::vector<uint8_t>
+      passed;  // by rank: how often others passed this task while it was the most urgent pair
+  std::array<RankSet, 4> queue;  // by mask of kinds
+  std::vector<Running> running;  // a heap, first to end on top
+  std::array<int, kCoreKinds> free{};
+};
+
+namespace {
+
+// One run of the greedy schedule. Record writes down when and where each task runs.
+template <class Workspace, bool Record>
 class Run {
  public:
-  Run(const TaskGraph& graph, const TaskGraph::Successors& successors, std::vector<uint32_t> waits,
-      const std::vector<TaskId>& by_rank, const std::vector<uint32_t>& rank, CoreCounts counts)
-      : graph_(graph), successors_(successors), waits_(std::move(waits)), by_rank_(by_rank), rank_(rank) {
+  Run(const TaskGraph& graph, const TaskGraph::Successors& successors, const std::vector<TaskId>& by_rank,
+      const std::vector<uint32_t>& rank, Workspace& space, CoreCounts counts)
+      : graph_(graph), successors_(successors), by_rank_(by_rank), rank_(rank), space_(space) {
+    std::fill(space_.passed.begin(), space_.passed.end(), uint8_t{0});
+    for (size_t kind = 0; kind < kCoreKinds; ++kind) space_.free[kind] = counts.of(kind);
+    if constexpr (!Record) return;
     result_.counts = counts;
-    passed_.assign(graph.size(), 0);
     result_.ready.assign(graph.size(), 0);
     result_.start.assign(graph.size(), 0);
     result_.core.assign(graph.size(), {kNoCore, kNoCore});
     for (size_t kind = 0; kind < kCoreKinds; ++kind) {
-      for (int core = 0; core < counts.of(kind); ++core) free_[kind].push(core);
+      cores_[kind].resize(static_cast<size_t>(counts.of(kind)));
+      std::iota(cores_[kind].begin(), cores_[kind].end(), 0);
     }
   }
 
   CoreSchedule run() {
     for (size_t v = 0; v < graph_.size(); ++v) {
-      if (waits_[v] == 0) make_ready(static_cast<TaskId>(v));
+      if (space_.waits[v] == 0) make_ready(static_cast<TaskId>(v));
     }
     settle();
     dispatch();
-    while (!running_.empty()) {
-      now_ = running_.top().first;
+    while (!space_.running.empty()) {
+      now_ = space_.running.front().end;
       settle();
       dispatch();
     }
@@ -44,80 +110,87 @@ class Run {
   }
 
  private:
-  using Ranks = SmallestFirst<uint32_t>;
-
   // Ends all that ends now, and what that releases and takes no time.
   void settle() {
-    while (!running_.empty() && running_.top().first == now_) {
-      TaskId done = running_.top().second;
-      running_.pop();
+    auto& running = space_.running;
+    while (!running.empty() && running.front().end == now_) {
+      TaskId done = running.front().task;
+      std::pop_heap(running.begin(), running.end(), std::greater<>());
+      running.pop_back();
       finish(done);
     }
   }
 
   void make_ready(TaskId v) {
-    result_.ready[v] = now_;
+    if constexpr (Record) result_.ready[v] = now_;
     if (graph_[v].kinds == 0) return start(v);
-    queue_[graph_[v].kinds].push(rank_[v]);
+    space_.queue[graph_[v].kinds].insert(rank_[v]);
   }
 
   void start(TaskId v) {
-    result_.start[v] = now_;
-    for (size_t kind = 0; kind < kCoreKinds; ++kind) {
-      if (!(graph_[v].kinds >> kind & 1)) continue;
-      result_.core[v][kind] = free_[kind].top();
-      free_[kind].pop();
+    const CoreTask& task = graph_[v];
+    for (size_t kind = 0; kind < kCoreKinds; ++kind) space_.free[kind] -= task.kinds >> kind & 1;
+    if constexpr (Record) {
+      result_.start[v] = now_;
+      for (size_t kind = 0; kind < kCoreKinds; ++kind) {
+        if (!(task.kinds >> kind & 1)) continue;
+        std::pop_heap(cores_[kind].begin(), cores_[kind].end(), std::greater<>());
+        result_.core[v][kind] = cores_[kind].back();
+        cores_[kind].pop_back();
+      }
     }
-    running_.push({now_ + graph_[v].duration, v});
+    space_.running.push_back({now_ + task.duration, v});
+    std::push_heap(space_.running.begin(), space_.running.end(), std::greater<>());
   }
 
   void finish(TaskId v) {
     result_.makespan = now_;
     for (size_t kind = 0; kind < kCoreKinds; ++kind) {
-      if (result_.core[v][kind] != kNoCore) free_[kind].push(result_.core[v][kind]);
+      if (!(graph_[v].kinds >> kind & 1)) continue;
+      ++space_.free[kind];
+      if constexpr (Record) {
+        cores_[kind].push_back(result_.core[v][kind]);
+        std::push_heap(cores_[kind].begin(), cores_[kind].end(), std::greater<>());
+      }
     }
     for (TaskId s : successors_.of(v)) {
-      if (--waits_[s] == 0) make_ready(s);
+      if (--space_.waits[s] == 0) make_ready(s);
     }
-  }
-
-  bool cores_free(uint8_t kinds) const {
-    for (size_t kind = 0; kind < kCoreKinds; ++kind) {
-      if ((kinds >> kind & 1) && free_[kind].empty()) return false;
-    }
-    return true;
   }
 
   // Starts the most urgent task whose cores are free, as long as there is one.
   void dispatch() {
-    constexpr uint8_t kBoth = kMatrixCore | kVectorCore;
+    constexpr size_t kBoth = kMatrixCore | kVectorCore;
+    auto& queue = space_.queue;
     while (true) {
-      uint8_t chosen = 0;
-      for (uint8_t kinds = 1; kinds <= kBoth; ++kinds) {
-        if (queue_[kinds].empty() || !cores_free(kinds)) continue;
-        if (chosen == 0 || queue_[kinds].top() < queue_[chosen].top()) chosen = kinds;
+      const bool matrix = space_.free[0] > 0, vector = space_.free[1] > 0;
+      const std::array<bool, 4> fits = {false, matrix, vector, matrix && vector};
+      size_t chosen = 0;
+      uint32_t least = UINT32_MAX;
+      for (size_t kinds = 1; kinds <= kBoth; ++kinds) {
+        if (!fits[kinds] || queue[kinds].empty()) continue;
+        uint32_t rank = queue[kinds].first();
+        if (rank < least) least = rank, chosen = kinds;
       }
       if (chosen == 0) return;
-      Ranks& pair = queue_[kBoth];
-      bool passes = chosen != kBoth && !pair.empty() && pair.top() < queue_[chosen].top();
-      if (passes && passed_[pair.top()] >= kMostPasses) return;
-      if (passes) ++passed_[pair.top()];
-      TaskId v = by_rank_[queue_[chosen].top()];
-      queue_[chosen].pop();
-      start(v);
+      if (chosen != kBoth && !queue[kBoth].empty()) {
+        uint32_t pair = queue[kBoth].first();
+        if (pair < least) {
+          if (space_.passed[pair] >= kMostPasses) return;
+          ++space_.passed[pair];
+        }
+      }
+      queue[chosen].erase(least);
+      start(by_rank_[least]);
     }
   }
 
   const TaskGraph& graph_;
   const TaskGraph::Successors& successors_;
-  std::vector<uint32_t> waits_;
   const std::vector<TaskId>& by_rank_;
   const std::vector<uint32_t>& rank_;
-  std::array<SmallestFirst<int>, kCoreKinds> free_;
-  std::array<Ranks, 4> queue_;  // by mask of kinds
-  SmallestFirst<std::pair<int64_t, TaskId>> running_;
-  std::vector<uint8_t>
-      passed_;  // by rank: how often others passed this task while it was the most urgent pair
+  Workspace& space_;
+  std::array<std::vector<int>, kCoreKinds> cores_;  // heaps, lowest number first
   int64_t now_ = 0;
   CoreSchedule result_;
 };
@@ -125,22 +198,50 @@ class Run {
 }  // namespace
 
 ListScheduler::ListScheduler(const TaskGraph& graph)
-    : graph_(graph), criticality_(schedule::criticality(graph)), successors_(graph.successors()) {
+    : graph_(graph), successors_(graph.successors()), workspace_(std::make_unique<Workspace>(graph.size())) {
   waits_.resize(graph.size());
   rank_.resize(graph.size());
   by_rank_.resize(graph.size());
   for (size_t v = 0; v < graph.size(); ++v) waits_[v] = static_cast<uint32_t>(graph.predecessors(v).size());
-  std::iota(by_rank_.begin(), by_rank_.end(), 0u);
+  reprice();
+}
+
+ListScheduler::~ListScheduler() = default;
+
+void ListScheduler::reprice() {
+  criticality_.critical_path = fill_tails(graph_, criticality_.tail);
+  starts_known_ = ranks_known_ = false;
+}
+
+const Criticality& ListScheduler::criticality() {
+  if (!starts_known_) fill_earliest_starts(graph_, criticality_.asap);
+  starts_known_ = true;
+  return criticality_;
+}
+
+void ListScheduler::order_by_rank() {
+  if (ranks_known_) return;
   // ALAP is T∞ − tail: the least ALAP is the largest tail, and what is left of ties is the id.
-  std::stable_sort(by_rank_.begin(), by_rank_.end(),
-                   [&](TaskId a, TaskId b) { return criticality_.tail[a] > criticality_.tail[b]; });
+  std::iota(by_rank_.begin(), by_rank_.end(), 0u);
+  const std::vector<int64_t>& tail = criticality_.tail;
+  std::sort(by_rank_.begin(), by_rank_.end(),
+            [&](TaskId a, TaskId b) { return tail[a] != tail[b] ? tail[a] > tail[b] : a < b; });
   for (size_t i = 0; i < by_rank_.size(); ++i) rank_[by_rank_[i]] = static_cast<uint32_t>(i);
+  ranks_known_ = true;
 }
 
 CoreSchedule ListScheduler::schedule(CoreCounts counts) {
-  if (counts.matrix < 1 || counts.vector < 1)
-    throw std::invalid_argument("a schedule needs a core of each kind");
-  return Run(graph_, successors_, waits_, by_rank_, rank_, counts).run();
+  check(counts);
+  order_by_rank();
+  workspace_->waits = waits_;
+  return Run<Workspace, true>(graph_, successors_, by_rank_, rank_, *workspace_, counts).run();
+}
+
+int64_t ListScheduler::makespan(CoreCounts counts) {
+  check(counts);
+  order_by_rank();
+  workspace_->waits = waits_;
+  return Run<Workspace, false>(graph_, successors_, by_rank_, rank_, *workspace_, counts).run().makespan;
 }
 
 std::string broken_schedule(const TaskGraph& graph, const CoreSchedule& s) {

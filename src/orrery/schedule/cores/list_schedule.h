@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,23 +26,32 @@ struct CoreSchedule {
   std::vector<std::array<int32_t, kCoreKinds>> core;  // by kind; kNoCore where none is held
 };
 
-// Keeps what depends on the graph alone, so that a search schedules one graph on many counts of cores. Not
-// thread-safe: one a thread. The graph must outlive it.
+// Keeps what depends on the graph alone, so that a search schedules one graph on many sizes and counts of
+// cores without allocating. Not thread-safe: one a thread. The graph must outlive it.
 class ListScheduler {
  public:
   explicit ListScheduler(const TaskGraph& graph);
+  ~ListScheduler();
   const TaskGraph& graph() const { return graph_; }
-  const Criticality& criticality() const { return criticality_; }
+  // Reads the durations of the graph again after TaskGraph::set_durations.
+  void reprice();
+  int64_t critical_path() const { return criticality_.critical_path; }
+  const Criticality& criticality();
   // Counts of at least 1.
   CoreSchedule schedule(CoreCounts counts);
+  int64_t makespan(CoreCounts counts);  // of the same schedule, without writing it down
 
  private:
+  struct Workspace;
+  void order_by_rank();
   const TaskGraph& graph_;
   Criticality criticality_;
+  bool starts_known_ = false, ranks_known_ = false;
   TaskGraph::Successors successors_;
   std::vector<uint32_t> waits_;  // predecessors of each task
   std::vector<TaskId> by_rank_;  // most urgent first
   std::vector<uint32_t> rank_;   // of each task
+  std::unique_ptr<Workspace> workspace_;
 };
 
 // What is wrong with a schedule, empty where it is legal: precedence, one task a core at a time, cores that

@@ -15,7 +15,7 @@ CoreCounts plus(CoreCounts counts, size_t kind) {
 }
 
 // The kind that the first critical conflict waits for and that is not tabu; kCoreKinds where there is none.
-size_t wanted_kind(const ListScheduler& scheduler, const CoreSchedule& s, const Tabu& tabu) {
+size_t wanted_kind(ListScheduler& scheduler, const CoreSchedule& s, const Tabu& tabu) {
   const TaskGraph& graph = scheduler.graph();
   const Criticality& c = scheduler.criticality();
   size_t kind = kCoreKinds;
@@ -40,7 +40,7 @@ size_t wanted_kind(const ListScheduler& scheduler, const CoreSchedule& s, const 
 ConflictResolution resolve_mirror_conflicts(ListScheduler& scheduler,
                                             const std::function<bool(CoreCounts)>& affordable,
                                             double least_gain) {
-  const double ideal = static_cast<double>(scheduler.criticality().critical_path) * (1 + least_gain);
+  const double ideal = static_cast<double>(scheduler.critical_path()) * (1 + least_gain);
   ConflictResolution result;
   CoreSchedule current = scheduler.schedule({});
   result.schedules = 1;

@@ -17,6 +17,14 @@ TaskId TaskGraph::add(CoreTask task, std::span<const TaskId> predecessors) {
   return static_cast<TaskId>(tasks_.size() - 1);
 }
 
+void TaskGraph::set_durations(std::span<const int64_t> durations) {
+  if (durations.size() != size()) throw std::invalid_argument("not one duration a task");
+  for (size_t v = 0; v < size(); ++v) {
+    if (durations[v] < 0) throw std::invalid_argument("a task of negative duration");
+    tasks_[v].duration = durations[v];
+  }
+}
+
 TaskGraph::Successors TaskGraph::successors() const {
   Successors result;
   result.first.assign(size() + 1, 0);

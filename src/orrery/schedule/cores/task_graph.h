@@ -34,6 +34,8 @@ class TaskGraph {
   }
 
   size_t size() const { return tasks_.size(); }
+  // The same tasks on other cores: one duration a task. A ListScheduler over the graph must be repriced.
+  void set_durations(std::span<const int64_t> durations);
   const CoreTask& operator[](size_t task) const { return tasks_[task]; }
   std::span<const TaskId> predecessors(size_t task) const {
     return {predecessors_.data() + first_predecessor_[task],
