@@ -27,7 +27,8 @@ struct Options {
   std::vector<std::string> profiles;
   int gpus = 0, experts = 0, redundant = 0, cut_rounds = 0, most_moved = 100;
   int64_t step_tokens = 256;
-  double max_load = 1.05, time = 0, hold_out = .2, bound_time = 3;
+  bool pareto = false;
+  double max_load = 1.05, time = 0, hold_out = .2, bound_time = 3, balance_weight = -1;
 };
 
 place::Dispatch dispatch_of(const std::string& name) {
@@ -129,6 +130,8 @@ int plan(const Options& o, const Common& common) {
   problem.max_load = o.max_load;
   problem.slots = o.redundant > 0 ? request.profiles[0].experts + o.redundant : 0;
   problem.bound_time = Seconds(o.bound_time);
+  request.front = o.pareto;
+  if (o.balance_weight >= 0) problem.balance_weight = o.balance_weight;
   problem.cut_rounds = o.cut_rounds;
   request.hold_out = o.hold_out;
   request.step_tokens = static_cast<size_t>(o.step_tokens);
@@ -182,6 +185,13 @@ Action declare_plan_experts(CLI::App& app, Common& common) {
   app.add_option("--max-load", o->max_load, "Largest load of a rank, of the mean; LPT's where that is above")
       ->check(CLI::Range(1.0, 1e6))
       ->capture_default_str();
+  app.add_option(
+         "--balance-weight", o->balance_weight,
+         "Percent of traffic that one percent of waiting for the fullest rank, step by step, is worth "
+         "[the least with which later steps wait no longer than under LPT]")
+      ->check(CLI::Range(0.0, 1e6));
+  app.add_flag("--pareto", o->pareto,
+               "Also what other weights of balance give, up to the most balanced plan");
   app.add_option("--step-tokens", o->step_tokens, "Tokens of a step, for balancedness and seconds")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();

@@ -11,45 +11,6 @@
 namespace orrery::place {
 namespace {
 
-struct Parts {
-  trace::RoutingProfile planned;
-  std::optional<trace::RoutingProfile> later;
-};
-
-// The first tokens or steps to plan on, the last to test on.
-Parts split_profile(const trace::RoutingProfile& whole, double hold_out, size_t step_tokens) {
-  Parts parts{whole, std::nullopt};
-  if (hold_out <= 0) return parts;
-  if (whole.tokens) {
-    const auto cut =
-        static_cast<size_t>(std::llround((1 - hold_out) * static_cast<double>(whole.tokens->tokens())));
-    const size_t left = whole.tokens->tokens() - cut;
-    if (cut == 0 || left == 0) return parts;
-    parts.planned = trace::profile_tokens(whole.tokens, whole.rule, whole.name, step_tokens, 0, cut);
-    parts.later =
-        trace::profile_tokens(whole.tokens, whole.rule, whole.name, std::min(step_tokens, left), cut);
-  } else if (whole.steps.size() >= 5) {
-    const auto cut = static_cast<size_t>((1 - hold_out) * static_cast<double>(whole.steps.size()));
-    parts.later = whole;
-    const auto experts = static_cast<size_t>(whole.experts);
-    auto keep = [&](trace::RoutingProfile& part, size_t first, size_t last) {
-      part.steps.assign(whole.steps.begin() + static_cast<ptrdiff_t>(first),
-                        whole.steps.begin() + static_cast<ptrdiff_t>(last));
-      for (size_t l = 0; l < part.load.size(); ++l) {
-        for (size_t e = 0; e < experts; ++e) {
-          part.load[l][e] = 0;
-          for (const std::vector<float>& step : part.steps)
-            part.load[l][e] += static_cast<double>(step[l * experts + e]);
-        }
-      }
-    };
-    keep(parts.planned, 0, cut);
-    keep(*parts.later, cut, whole.steps.size());
-  }
-  parts.planned.synthetic = whole.synthetic;
-  return parts;
-}
-
 double bytes_per_vector(const ExpertHardware& on) {
   return std::max(1.0, on.hidden * on.bytes_per_element);
 }
@@ -84,7 +45,8 @@ void tell_what_was_planned(const ExpertRequest& request, ExpertReport& report) {
 
 class Figures {
  public:
-  Figures(const ExpertRequest& request, const Parts& parts) : request_(request), parts_(parts) {}
+  Figures(const ExpertRequest& request, const trace::ProfileParts& parts)
+      : request_(request), parts_(parts) {}
 
   PlanFigures of(ExpertPlan plan) const {
     PlanFigures figures;
@@ -135,7 +97,7 @@ class Figures {
   }
 
   const ExpertRequest& request_;
-  const Parts& parts_;
+  const trace::ProfileParts& parts_;
 };
 
 void add_notes(const ExpertRequest& request, ExpertReport& report) {
@@ -192,10 +154,10 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
   report.command = request.command;
   report.dispatch = request.problem.dispatch;
   report.grid = request.problem.grid;
-  std::vector<Parts> parts;
+  std::vector<trace::ProfileParts> parts;
   for (const trace::RoutingProfile& profile : request.profiles)
-    parts.push_back(split_profile(profile, request.hold_out, request.step_tokens));
-  for (const Parts& part : parts) request.problem.profiles.push_back(&part.planned);
+    parts.push_back(trace::split_profile(profile, request.hold_out, request.step_tokens));
+  for (const trace::ProfileParts& part : parts) request.problem.profiles.push_back(&part.planned);
   report.has_later = parts[0].later.has_value();
   const trace::RoutingProfile& first = parts[0].planned;
   const RankGrid& grid = request.problem.grid;
@@ -205,8 +167,12 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
     throw InputError(fmt::format(
         "the current map has {} layers of {} experts, the routing {} of {}; expected the same model",
         request.current->layers(), request.current->experts, first.layers(), first.experts));
+  if (!request.problem.balance_weight)
+    request.problem.balance_weight = choose_balance_weight(request.problem, context);
+  report.balance_weight = *request.problem.balance_weight;
   report.search = plan_experts(request.problem, context);
   tell_what_was_planned(request, report);
+  if (request.front) report.front = balance_trials(request.problem, parts[0].later.value_or(first), context);
   if (report.search.objective <= report.search.bound * (1 + 1e-6)) report.search.stop = solve::Stop::Proven;
   ExpertPlan ours = *report.search.best;
   if (request.current) {

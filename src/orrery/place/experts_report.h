@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "orrery/place/experts_balance.h"
 #include "orrery/place/experts_replay.h"
 
 namespace orrery::place {
@@ -25,6 +26,7 @@ struct ExpertRequest {
   double hold_out = .2;          // last share of tokens or steps, planned without
   size_t step_tokens = 256;      // of a step, where tokens were recorded
   int most_moved_percent = 100;  // of all slots, against `current`; below 100 the running map is rebalanced
+  bool front = false;            // plan also with other weights of balance
   std::string command;
 };
 
@@ -48,6 +50,8 @@ struct ExpertReport {
   std::vector<std::string> profile_names;
   std::vector<double> transfer;  // max/mean of our plan on each profile
   std::vector<double> transfer_contiguous;
+  double balance_weight = 0;        // that was used
+  std::vector<BalanceTrial> front;  // where asked for: judged on the later part, rising weight, then LPT
   bool has_later = false, synthetic = false;
   // What the figures were made from, so that anyone can count them again.
   double hold_out = 0, bytes_per_vector = 1;  // bytes of a token's vector in the replay

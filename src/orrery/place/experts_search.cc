@@ -9,10 +9,12 @@
 #include <numeric>
 
 #include "orrery/base/threads.h"
+#include "orrery/place/experts_balance.h"
 #include "orrery/place/experts_baselines.h"
 #include "orrery/solve/affinity_groups.h"
 #include "orrery/solve/coupled_bound.h"
 #include "orrery/solve/coupled_exact.h"
+#include "orrery/solve/coupled_relabel.h"
 
 namespace orrery::place {
 
@@ -93,7 +95,8 @@ class Planner {
         lpt_(lpt_plan(problem.profiles, problem.grid.ranks)) {}
 
   solve::SearchResult<ExpertPlan> stay() {
-    const solve::CoupledLayers chain = coupled_problem(problem_);
+    solve::CoupledLayers chain = coupled_problem(problem_);
+    weigh_balance(chain);
     const double steps = std::max<double>(1, static_cast<double>(chain.coupling.size()));
     solve::SearchResult<ExpertPlan> result;
     const std::vector<int> room(static_cast<size_t>(problem_.grid.ranks),
@@ -102,7 +105,7 @@ class Planner {
     if (problem_.exact && states <= 6000) {
       if (auto optimum = solve::solve_coupled_exact(chain, room, context_)) {
         result.best = plan_of(optimum->placement, profile_, problem_.grid.ranks);
-        result.objective = result.bound = optimum->cost / steps;
+        result.objective = result.bound = solve::crossing_cost(chain, optimum->placement) / steps;
         result.stop = solve::Stop::Proven;
         result.evaluations = static_cast<uint64_t>(states * states * steps);
         result.proven_over = fmt::format(
@@ -142,19 +145,29 @@ class Planner {
       }
     }
     const auto restarts = static_cast<size_t>(problem_.restarts);
+    const std::vector<solve::Scenarios> scenarios = step_scenarios(problem_);
+    const double weight = problem_.balance_weight.value_or(0);
     parallel_for(start.size(), 1, context_.threads, [&](size_t begin, size_t end, size_t) {
       for (size_t l = begin; l < end; ++l) {
-        solve::AffinityProblem affinity{problem_.grid.ranks, levels_of(problem_.grid), together[l], {}, {}};
+        solve::AffinityProblem affinity;
+        affinity.places = problem_.grid.ranks;
+        affinity.levels = levels_of(problem_.grid);
+        affinity.affinity = together[l];
         for (size_t p = 0; p < problem_.profiles.size(); ++p) {
           affinity.load.push_back(problem_.profiles[p]->load[l]);
           affinity.cap.push_back(caps[p][l]);
+        }
+        if (weight > 0 && scenarios[l].count() > 0) {
+          affinity.waiting = weight * solve::affinity_cost(affinity, start[l]) /
+                             solve::mean_peak(scenarios[l], start[l], problem_.grid.ranks);
+          affinity.scenarios = &scenarios[l];
         }
         double least = std::numeric_limits<double>::infinity();
         for (size_t r = 0; r < restarts; ++r) {
           RunContext part = context_;
           part.seed = context_.seed.derive(l).derive(r);
           std::vector<int> place = solve::anneal_affinity(
-              affinity, start[l], problem_.sweeps / static_cast<double>(restarts), part);
+              affinity, start[l], problem_.sweeps / 16 / static_cast<double>(restarts), part);
           if (const double cost = solve::affinity_cost(affinity, place); cost < least) {
             least = cost;
             best[l] = std::move(place);
@@ -180,10 +193,10 @@ class Planner {
   solve::SearchResult<ExpertPlan> balance() {
     solve::SearchResult<ExpertPlan> result;
     result.best = lpt_;
-    result.best->planner = "joint";
     // Swaps that relieve the heaviest rank close what LPT leaves open.
     if (problem_.profiles.size() == 1)
       result.best = rebalance_experts(*result.best, profile_, std::numeric_limits<size_t>::max());
+    if (problem_.balance_weight.value_or(0) > 0) level_steps(*result.best);
     result.best->planner = "joint";
     for (const trace::RoutingProfile* profile : problem_.profiles)
       result.objective = std::max(result.objective, load_figures(*result.best, *profile).mean);
@@ -200,6 +213,43 @@ class Planner {
   }
 
  private:
+  // Swaps that lower the fullest rank step by step, within the caps.
+  void level_steps(ExpertPlan& plan) const {
+    const std::vector<solve::Scenarios> scenarios = step_scenarios(problem_);
+    const std::vector<std::vector<double>> caps = load_caps(problem_, lpt_);
+    solve::Placement placement = placement_of(plan);
+    const auto experts = static_cast<size_t>(profile_.experts);
+    parallel_for(placement.size(), 1, context_.threads, [&](size_t begin, size_t end, size_t) {
+      for (size_t l = begin; l < end; ++l) {
+        if (scenarios[l].count() == 0) continue;
+        solve::AffinityProblem affinity;
+        affinity.places = problem_.grid.ranks;
+        affinity.affinity.assign(experts * experts, 0.F);
+        affinity.scenarios = &scenarios[l];
+        affinity.waiting = 1;
+        for (size_t p = 0; p < problem_.profiles.size(); ++p) {
+          affinity.load.push_back(problem_.profiles[p]->load[l]);
+          affinity.cap.push_back(caps[p][l]);
+        }
+        RunContext part = context_;
+        part.seed = context_.seed.derive(l);
+        placement[l] = solve::anneal_affinity(affinity, placement[l], problem_.sweeps / 64, part);
+      }
+    });
+    plan = plan_of(placement, profile_, problem_.grid.ranks);
+  }
+
+  void weigh_balance(solve::CoupledLayers& chain) const {
+    const double weight = problem_.balance_weight.value_or(0);
+    if (weight <= 0) return;
+    chain.scenarios = step_scenarios(problem_);
+    const solve::Placement lpt = placement_of(lpt_);
+    double waiting = 0;
+    for (size_t l = 0; l < chain.scenarios.size(); ++l)
+      waiting += solve::mean_peak(chain.scenarios[l], lpt[l], chain.places);
+    if (waiting > 0) chain.waiting = weight * solve::crossing_cost(chain, lpt) / waiting;
+  }
+
   void anneal(const solve::CoupledLayers& chain, solve::SearchResult<ExpertPlan>& result) {
     const solve::Placement start = placement_of(two_stage_start());
     const auto restarts = static_cast<size_t>(std::max(1, problem_.restarts));
@@ -229,8 +279,16 @@ class Planner {
       if (v < of_best || (v == of_best && found[r].cost < found[best].cost)) best = r;
       result.evaluations += found[r].proposals;
     }
+    if (runs > 1 && !context_.stop.stop_requested()) {
+      std::vector<solve::Placement> pool;
+      for (const solve::AnnealResult& run : found) pool.push_back(run.placement);
+      solve::Placement mixed = solve::recombine(chain, pool);
+      const double cost = solve::descend_coupled(chain, mixed, context_);
+      const solve::AnnealResult joined{mixed, cost, 0, found[best].cut};
+      if (violation(joined) <= violation(found[best]) && cost < found[best].cost) found[best] = joined;
+    }
     result.best = plan_of(found[best].placement, profile_, problem_.grid.ranks);
-    result.objective = solve::coupled_cost(chain, found[best].placement);
+    result.objective = solve::crossing_cost(chain, found[best].placement);
     result.stop = context_.stop.stop_requested() ? solve::Stop::Interrupted
                   : found[best].cut              ? solve::Stop::TimeLimit
                                                  : solve::Stop::WorkLimit;
@@ -331,6 +389,11 @@ solve::CoupledLayers coupled_problem(const ExpertProblem& problem) {
 
 solve::SearchResult<ExpertPlan> plan_experts(const ExpertProblem& problem, const RunContext& context) {
   check(problem);
+  if (!problem.balance_weight) {
+    ExpertProblem weighed = problem;
+    weighed.balance_weight = choose_balance_weight(problem, context);
+    return plan_experts(weighed, context);
+  }
   if (problem.slots > problem.profiles[0]->experts) {
     solve::SearchResult<ExpertPlan> result;
     result.best = replicate_experts(*problem.profiles[0], problem.grid, problem.slots);

@@ -26,6 +26,11 @@ struct ExpertProblem {
   double max_load = 1.05;   // of the mean load; where LPT itself is above, LPT's largest load
   bool cap_of_lpt = false;  // the cap is LPT's largest load, exactly
   bool exact = true;        // the chain program where placements are few; off for its own test
+  // Waiting for the fullest rank, step by step, against traffic: one percent of the one is worth
+  // `balance_weight` percent of the other, both of what LPT has. Absent: the least weight that is as balanced
+  // as LPT on steps that were not planned on (choose_balance_weight). Without steps it plays no role.
+  std::optional<double> balance_weight;
+  size_t most_steps = 128;  // steps that are weighed; of more, as many evenly spread ones
   double sweeps = 9600;     // of annealing, over all restarts
   int restarts = 8;
   bool bound = true;

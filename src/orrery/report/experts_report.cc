@@ -72,6 +72,7 @@ std::string experts_json(const place::ExpertReport& report, const std::vector<st
   if (!report.load_caps.empty()) document["load_caps"] = report.load_caps;
   document.update(figures_json(ours));
   document["objective_name"] = report.objective_name;
+  document["balance_weight"] = report.balance_weight;
   document["objective"] = report.search.objective;
   document["lower_bound"] = finite(report.search.bound);
   document["gap"] = finite(report.search.gap());
@@ -79,6 +80,17 @@ std::string experts_json(const place::ExpertReport& report, const std::vector<st
   document["stopped_because"] = solve::name(report.search.stop);
   document["others"] = json::array();
   for (const place::PlanFigures& other : report.others) document["others"].push_back(figures_json(other));
+  if (!report.front.empty()) {
+    document["pareto"] = json::array();
+    for (const place::BalanceTrial& trial : report.front)
+      document["pareto"].push_back(
+          {{"planner", trial.plan.planner},
+           {"balance_weight", finite(trial.weight)},
+           {"balancedness", {{"mean", trial.balance.mean}, {"p95", trial.balance.p95}}},
+           {"traffic", trial.traffic},
+           {"all_to_all_vectors", trial.all_to_all},
+           {"on_front", trial.on_front}});
+  }
   document["transfer"] = json::array();
   for (size_t p = 0; p < report.transfer.size(); ++p)
     document["transfer"].push_back({{"profile", report.profile_names[p]},
@@ -123,6 +135,11 @@ std::string experts_text(const place::ExpertReport& report, const TerminalStyle&
       table.notes.push_back(fmt::format("on {}: max/mean {:.3f} (contiguous {:.3f})", report.profile_names[p],
                                         report.transfer[p], report.transfer_contiguous[p]));
   }
+  for (const place::BalanceTrial& trial : report.front)
+    table.notes.push_back(fmt::format(
+        "balance weight {:>5}: balancedness {:.3f} (p95 {:.3f}), traffic {:.4g}{}",
+        trial.plan.planner == "lpt" ? "lpt" : fmt::format("{:g}", trial.weight), trial.balance.mean,
+        trial.balance.p95, trial.traffic, trial.on_front ? "" : " (beaten in both)"));
   for (const std::string& note : report.notes) table.notes.push_back(note);
   return to_terminal(table, style);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace orrery::solve {
 
@@ -20,6 +21,8 @@ double affinity_cost(const AffinityProblem& problem, const std::vector<int>& pla
       }
     }
   }
+  if (problem.scenarios && problem.waiting > 0)
+    cost += problem.waiting * mean_peak(*problem.scenarios, place, problem.places);
   return cost;
 }
 
@@ -36,6 +39,10 @@ class Search {
         for (size_t i = 0; i < n_; ++i) to[i] += i == j ? 0.F : problem.affinity[j * n_ + i];
       }
       kept_.push_back(std::move(kept));
+    }
+    if (problem.scenarios && problem.waiting > 0 && problem.scenarios->count() > 0) {
+      peaks_.emplace(*problem.scenarios, problem.places);
+      peaks_->begin(place_);
     }
     load_.assign(problem.load.size() * static_cast<size_t>(problem.places), 0);
     for (size_t p = 0; p < problem.load.size(); ++p) {
@@ -57,6 +64,7 @@ class Search {
       sum += level.step * static_cast<double>(k[g * n_ + i] - k[h * n_ + i] + k[h * n_ + j] - k[g * n_ + j] +
                                               2 * problem_.affinity[i * n_ + j]);
     }
+    if (peaks_) sum += problem_.waiting * peaks_->change(i, place_[i], j, place_[j]);
     return sum;
   }
   int caps_after(size_t i, size_t j) const {  // −1 better, 0 same, 1 worse
@@ -87,6 +95,7 @@ class Search {
       load(p, place_[i]) += delta;
       load(p, place_[j]) -= delta;
     }
+    if (peaks_) peaks_->swap(i, place_[i], j, place_[j]);
     std::swap(place_[i], place_[j]);
   }
 
@@ -102,6 +111,7 @@ class Search {
   std::vector<int> place_;
   std::vector<std::vector<float>> kept_;  // [level][group * items + i]: affinity of i to the group's items
   std::vector<double> load_;
+  std::optional<ScenarioPeaks> peaks_;
 };
 
 }  // namespace

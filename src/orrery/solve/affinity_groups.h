@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "orrery/solve/coupled_layers.h"
+#include "orrery/solve/scenario_peaks.h"
 
 namespace orrery::solve {
 
@@ -15,9 +16,12 @@ struct AffinityProblem {
   std::vector<float> affinity;            // [i * items + j], symmetric, diagonal ignored
   std::vector<std::vector<double>> load;  // [profile][item]
   std::vector<double> cap;                // [profile]
+  const Scenarios* scenarios = nullptr;   // may be null
+  double waiting = 0;                     // cost of a mean peak of 1
   int items() const;
 };
 
+// Affinity apart and waiting.
 double affinity_cost(const AffinityProblem& problem, const std::vector<int>& place);
 
 // Annealed swaps and a descent from `start`; a swap that raises a violation of the caps is refused.

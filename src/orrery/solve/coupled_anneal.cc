@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <span>
 
 #include "orrery/base/threads.h"
 #include "orrery/solve/coupled_layers.h"
+#include "orrery/solve/coupled_relabel.h"
 
 namespace orrery::solve {
 namespace {
@@ -20,11 +22,15 @@ class Layer {
         items_(static_cast<size_t>(problem.items[l])),
         places_(static_cast<size_t>(problem.places)),
         profiles_(problem.load.size()),
-        load_(profiles_ * places_) {}
+        load_(profiles_ * places_) {
+    if (problem.waiting > 0 && l < problem.scenarios.size() && problem.scenarios[l].count() > 0)
+      peaks_.emplace(problem.scenarios[l], problem.places);
+  }
 
   void begin(const Placement& placement) {
     coupled_table(problem_, placement, static_cast<int>(l_), table_);
     place_ = placement[l_];
+    if (peaks_) peaks_->begin(place_);
     std::fill(load_.begin(), load_.end(), 0.0);
     for (size_t p = 0; p < profiles_; ++p) {
       for (size_t i = 0; i < items_; ++i)
@@ -48,7 +54,8 @@ class Layer {
     const auto g = static_cast<size_t>(place_[i]), h = static_cast<size_t>(place_[j]);
     const float* at_g = table_.data() + g * items_;
     const float* at_h = table_.data() + h * items_;
-    return static_cast<double>((at_h[i] - at_g[i]) + (at_g[j] - at_h[j]));
+    const double crossings = static_cast<double>((at_h[i] - at_g[i]) + (at_g[j] - at_h[j]));
+    return peaks_ ? crossings + problem_.waiting * peaks_->change(i, place_[i], j, place_[j]) : crossings;
   }
   bool same_place(size_t i, size_t j) const { return place_[i] == place_[j]; }
 
@@ -85,6 +92,7 @@ class Layer {
       move_twin(twins_[i], g, h);
       move_twin(twins_[j], h, g);
     }
+    if (peaks_) peaks_->swap(i, place_[i], j, place_[j]);
     std::swap(place_[i], place_[j]);
   }
 
@@ -100,6 +108,7 @@ class Layer {
   std::vector<int> place_, twins_;
   std::vector<uint8_t> holds_;
   std::vector<double> load_;
+  std::optional<ScenarioPeaks> peaks_;
 };
 
 // Metropolis steps on one layer; returns the sum of the accepted changes.
@@ -226,6 +235,10 @@ AnnealResult anneal_coupled(const CoupledLayers& problem, Placement start, const
         result.proposals += static_cast<uint64_t>(options.proposals * static_cast<double>(problem.items[l]));
       }
     }
+    for (size_t l = 0; l < layers && problem.own.empty(); ++l) {
+      const size_t last = random.index(2) ? layers : l + 1 + random.index(layers - l);
+      cost += swap_names(problem, current, l, last, temperature, random);
+    }
     if (best_violation > 0) {
       const double now = violated();
       if (now < best_violation || (now == best_violation && cost < result.cost)) {
@@ -252,7 +265,11 @@ double descend_coupled(const CoupledLayers& problem, Placement& placement, const
   std::vector<char> stale(layers, 1);  // a layer needs another look when it or a neighbour changed
   bool changed = true;
   while (changed) {
-    changed = false;
+    changed = relabel_suffixes(problem, placement);
+    // With levels an exchange of places is more than a renaming.
+    if (problem.levels.size() > 1 && problem.places <= 16)
+      changed = exchange_places(problem, placement) || changed;
+    if (changed) std::fill(stale.begin(), stale.end(), 1);
     for (size_t k = 0; k < 2 * layers; ++k) {
       const size_t l = k < layers ? k : 2 * layers - 1 - k;
       if (!stale[l]) continue;

@@ -98,6 +98,14 @@ class ChainProgram {
 
   std::vector<double> own_costs(size_t l, const LayerStates& kept) const {
     std::vector<double> cost(kept.state.size(), 0);
+    if (problem_.waiting > 0 && l < problem_.scenarios.size()) {
+      for (size_t s = 0; s < cost.size(); ++s) {
+        const State& state = states_[kept.state[s]];
+        cost[s] +=
+            problem_.waiting *
+            mean_peak(problem_.scenarios[l], std::vector<int>(state.begin(), state.end()), problem_.places);
+      }
+    }
     if (l >= problem_.own.size() || problem_.own[l].empty()) return cost;
     for (size_t s = 0; s < cost.size(); ++s) {
       for (size_t i = 0; i < items_; ++i)

@@ -30,7 +30,7 @@ void CoupledLayers::finish() {
   }
 }
 
-double coupled_cost(const CoupledLayers& problem, const Placement& placement) {
+double crossing_cost(const CoupledLayers& problem, const Placement& placement) {
   double total = 0;
   for (size_t l = 0; l + 1 < problem.items.size(); ++l) {
     const auto n = static_cast<size_t>(problem.items[l]), m = static_cast<size_t>(problem.items[l + 1]);
@@ -41,6 +41,15 @@ double coupled_cost(const CoupledLayers& problem, const Placement& placement) {
         if (row[j] > 0) total += static_cast<double>(row[j]) * problem.distance(g, placement[l + 1][j]);
       }
     }
+  }
+  return total;
+}
+
+double coupled_cost(const CoupledLayers& problem, const Placement& placement) {
+  double total = crossing_cost(problem, placement);
+  if (problem.waiting > 0) {
+    for (size_t l = 0; l < problem.scenarios.size(); ++l)
+      total += problem.waiting * mean_peak(problem.scenarios[l], placement[l], problem.places);
   }
   for (size_t l = 0; l < problem.own.size(); ++l) {
     const auto places = static_cast<size_t>(problem.places);

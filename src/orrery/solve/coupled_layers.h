@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "orrery/base/run_context.h"
+#include "orrery/solve/scenario_peaks.h"
 
 namespace orrery::solve {
 
@@ -35,13 +36,18 @@ struct CoupledLayers {
   std::vector<std::vector<float>> own;
   // twins[l][i]: items of one layer with the same number may not share a place (copies); −1 and empty = free.
   std::vector<std::vector<int>> twins;
+  // Scenarios of each layer, empty = none: `waiting` · the mean peak of a layer is added to the cost.
+  std::vector<Scenarios> scenarios;
+  double waiting = 0;
 
   int layers() const { return static_cast<int>(items.size()); }
   double distance(int g, int h) const;
   void finish();  // checks shapes (std::logic_error) and fills `transposed`
 };
 
+// Crossings, own costs and waiting.
 double coupled_cost(const CoupledLayers& problem, const Placement& placement);
+double crossing_cost(const CoupledLayers& problem, const Placement& placement);
 
 // table[g * items[layer] + i]: the cost of item i on place g while the neighbouring layers stay where they
 // are. Within a layer items do not interact, so the cost of any change of one layer is exact from it.
@@ -54,7 +60,8 @@ double cap_violation(const CoupledLayers& problem, const Placement& placement, i
 // Swaps of two items of a layer under Metropolis' rule, temperature falling geometrically, then descent.
 // A swap that raises a violation of the caps is refused, one that lowers it taken. Layers of one parity are
 // independent given the others: they are annealed side by side against fixed tables, which are then made
-// anew, so a swap costs O(1) and the answer does not depend on the number of threads.
+// anew, so a swap costs O(1) and the answer does not depend on the number of threads. Between the phases
+// whole blocks of layers change names (coupled_relabel.h).
 struct AnnealOptions {
   double sweeps = 300;      // of layers · items² / 2 proposals
   double hottest = 0.6;     // of the median |change| of a swap
@@ -71,8 +78,8 @@ struct AnnealResult {
 AnnealResult anneal_coupled(const CoupledLayers& problem, Placement start, const AnnealOptions& options,
                             const RunContext& context);
 
-// Best swaps layer by layer, forth and back, until none improves. Returns the cost. Stops early when the
-// context says so.
+// Best swaps layer by layer, forth and back, and best names, until none improves. Returns the cost. Stops
+// early when the context says so.
 double descend_coupled(const CoupledLayers& problem, Placement& placement, const RunContext& context);
 
 }  // namespace orrery::solve

@@ -57,6 +57,7 @@ RoutingProfile profile_tokens(std::shared_ptr<const TokenTrace> tokens, WeightRu
   profile.experts = trace.experts;
   profile.top_k = rule == WeightRule::Top1 ? 1 : trace.top_k;
   profile.rule = rule;
+  profile.step_tokens = step_tokens;
   profile.layer_ids = trace.layer_ids;
   profile.load.assign(layers, std::vector<double>(experts, 0));
   if (layers > 0) profile.transition.assign(layers - 1, std::vector<float>(experts * experts, 0.F));
@@ -79,6 +80,38 @@ RoutingProfile profile_tokens(std::shared_ptr<const TokenTrace> tokens, WeightRu
     profile.tokens = std::make_shared<TokenTrace>(slice(trace, first, last));
   }
   return profile;
+}
+
+ProfileParts split_profile(const RoutingProfile& whole, double hold_out, size_t step_tokens) {
+  ProfileParts parts{whole, std::nullopt};
+  if (hold_out <= 0) return parts;
+  if (whole.tokens) {
+    const auto cut =
+        static_cast<size_t>(std::llround((1 - hold_out) * static_cast<double>(whole.tokens->tokens())));
+    const size_t left = whole.tokens->tokens() - cut;
+    if (cut == 0 || left == 0) return parts;
+    parts.planned = profile_tokens(whole.tokens, whole.rule, whole.name, step_tokens, 0, cut);
+    parts.later = profile_tokens(whole.tokens, whole.rule, whole.name, std::min(step_tokens, left), cut);
+  } else if (whole.steps.size() >= 5) {
+    const auto cut = static_cast<size_t>((1 - hold_out) * static_cast<double>(whole.steps.size()));
+    parts.later = whole;
+    const auto experts = static_cast<size_t>(whole.experts);
+    auto keep = [&](RoutingProfile& part, size_t first, size_t last) {
+      part.steps.assign(whole.steps.begin() + static_cast<ptrdiff_t>(first),
+                        whole.steps.begin() + static_cast<ptrdiff_t>(last));
+      for (size_t l = 0; l < part.load.size(); ++l) {
+        for (size_t e = 0; e < experts; ++e) {
+          part.load[l][e] = 0;
+          for (const std::vector<float>& step : part.steps)
+            part.load[l][e] += static_cast<double>(step[l * experts + e]);
+        }
+      }
+    };
+    keep(parts.planned, 0, cut);
+    keep(*parts.later, cut, whole.steps.size());
+  }
+  parts.planned.synthetic = whole.synthetic;
+  return parts;
 }
 
 TokenTrace slice(const TokenTrace& tokens, size_t first, size_t last) {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,6 +48,7 @@ struct RoutingProfile {
   // Loads of each recorded step (forward pass, or batch of tokens): [step][layer * experts + e]; may be
   // empty.
   std::vector<std::vector<float>> steps;
+  size_t step_tokens = 0;                    // of a step, where tokens were cut into them
   std::shared_ptr<const TokenTrace> tokens;  // null: counts only
   bool synthetic = false;
   std::vector<std::string> notes;  // what a reader has to tell
@@ -58,6 +60,13 @@ struct RoutingProfile {
 // The profile of tokens [first, last). Steps are made of `step_tokens` consecutive tokens (0: none made).
 RoutingProfile profile_tokens(std::shared_ptr<const TokenTrace> tokens, WeightRule rule, std::string name,
                               size_t step_tokens = 0, size_t first = 0, size_t last = SIZE_MAX);
+// The first tokens or steps of a recording, and its last share `hold_out` of them, to be tested on; `later`
+// is absent where the recording cannot be cut (counts alone, or too few).
+struct ProfileParts {
+  RoutingProfile planned;
+  std::optional<RoutingProfile> later;
+};
+ProfileParts split_profile(const RoutingProfile& whole, double hold_out, size_t step_tokens);
 TokenTrace slice(const TokenTrace& tokens, size_t first, size_t last);
 
 // together[layer][i * experts + j]: tokens that choose both i and j (i ≠ j) in the layer; symmetric.
