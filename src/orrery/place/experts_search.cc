@@ -107,6 +107,12 @@ class Planner {
         result.best = plan_of(optimum->placement, profile_, problem_.grid.ranks);
         result.objective = result.bound = solve::crossing_cost(chain, optimum->placement) / steps;
         result.stop = solve::Stop::Proven;
+        if (chain.waiting > 0) {  // the best of traffic and waiting; the bound is of traffic alone
+          chain.waiting = 0;
+          if (const auto least = solve::solve_coupled_exact(chain, room, context_))
+            result.bound = least->cost / steps;
+          result.stop = solve::Stop::WorkLimit;
+        }
         result.evaluations = static_cast<uint64_t>(states * states * steps);
         result.proven_over = fmt::format(
             "all {:.0f} placements a layer within the load cap, transitions of the profile", states);
