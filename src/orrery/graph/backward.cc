@@ -368,8 +368,13 @@ class Reverse {
       std::vector<ValueId> inputs = incoming;
       inputs.push_back(saved(lhs));
       ValueId out = gradient_like(rhs);
-      GemmSize product = weight ? GemmSize{size.batch, size.n, size.k, size.m}
-                                : GemmSize{size.batch, size.k, size.n, size.m};
+      // One that all of a batch of products share (the steps of a recurrence) contracts over the batch too.
+      bool shared = weight && block_.values[rhs].elements <
+                                  static_cast<double>(size.batch) * static_cast<double>(size.n) *
+                                      static_cast<double>(size.k);
+      GemmSize product = shared   ? GemmSize{1, size.n, size.k, size.m * size.batch}
+                         : weight ? GemmSize{size.batch, size.n, size.k, size.m}
+                                  : GemmSize{size.batch, size.k, size.n, size.m};
       emit(step.name, weight ? Pass::WeightGradient : Pass::InputGradient, make(product, type, type),
            std::move(inputs), {out});
       give(rhs, out);

@@ -35,6 +35,8 @@ constexpr BackwardRule kRules[] = {
     {Kind::Relu, Flow::Each, only(Kind::Relu), Saved::Output, WeightFlow::None},
     {Kind::Gelu, Flow::Each, only(Kind::Gelu), Saved::Inputs, WeightFlow::None},
     {Kind::Silu, Flow::Each, only(Kind::Silu), Saved::Inputs, WeightFlow::None},
+    {Kind::HardSwish, Flow::Each, only(Kind::HardSwish), Saved::Inputs, WeightFlow::None},
+    {Kind::HardSigmoid, Flow::Each, only(Kind::HardSigmoid), Saved::Inputs, WeightFlow::None},
     {Kind::Erf, Flow::Each, only(Kind::Erf), Saved::Inputs, WeightFlow::None},
     {Kind::Exp, Flow::Each, only(Kind::Exp), Saved::Output, WeightFlow::None},
     {Kind::Sin, Flow::Each, only(Kind::Sin), Saved::Inputs, WeightFlow::None},

@@ -41,6 +41,8 @@ constexpr OperatorTraits kTraits[] = {
     {Kind::Relu, "relu", Engine::Vector, kVectorDims, 1, 1},
     {Kind::Gelu, "gelu", Engine::Vector, kVectorDims, 1, 1},
     {Kind::Silu, "silu", Engine::Vector, kVectorDims, 1, 1},
+    {Kind::HardSwish, "hard_swish", Engine::Vector, kVectorDims, 1, 1},
+    {Kind::HardSigmoid, "hard_sigmoid", Engine::Vector, kVectorDims, 1, 1},
     {Kind::Erf, "erf", Engine::Vector, kVectorDims, 1, 1},
     {Kind::Exp, "exp", Engine::Vector, kVectorDims, 1, 1},
     {Kind::Sin, "sin", Engine::Vector, kVectorDims, 1, 1},

@@ -43,6 +43,8 @@ enum class OperatorKind : uint8_t {
   Relu,
   Gelu,
   Silu,
+  HardSwish,
+  HardSigmoid,
   Erf,
   Exp,
   Sin,

@@ -35,6 +35,8 @@ constexpr Row kRows[] = {
     {Kind::Relu, {1, 1}, {1, 1}},
     {Kind::Gelu, {15, 15}, {15, 15}},
     {Kind::Silu, {12, 2}, {13, 4}},
+    {Kind::HardSwish, {14, 15}, {5, 5}},   // revised: two clamps, a sum and two products
+    {Kind::HardSigmoid, {12, 2}, {4, 2}},  // without the second product
     {Kind::Erf, {15, 15}, {15, 15}},
     {Kind::Exp, {2, 1}, {2, 1}},
     {Kind::Sin, {13, 2}, {13, 2}},
