@@ -7,10 +7,8 @@
 
 #include "orrery/base/storage.h"
 #include "orrery/base/text.h"
-#include "orrery/graph/backward.h"
-#include "orrery/graph/fuse.h"
 #include "orrery/graph/network_builder.h"
-#include "orrery/graph/optimizer_step.h"
+#include "orrery/graph/single_block.h"
 
 namespace orrery::graph {
 namespace {
@@ -51,7 +49,10 @@ class Reader {
     }
     network.parameters = builder_.parameters();
     network.multiply_adds = builder_.multiply_adds();
-    network.graph = stamped();
+    network.graph = single_block_graph(builder_.block(), {.train = options_.train,
+                                                           .optimizer = options_.optimizer,
+                                                           .type = options_.type,
+                                                           .fuse = options_.fuse});
     return network;
   }
 
@@ -265,27 +266,6 @@ class Reader {
       layer.fail(fmt::format("attention of {} over rows of {} and of {}; expected them alike", width,
                              rows_.columns, encoded_.columns));
     context_ = builder_.additive_attention(rows_, tokens_, encoded_, tokens_);
-  }
-
-  Graph stamped() {
-    Block& block = builder_.block();
-    if (options_.train) {
-      BackwardOptions backward;
-      backward.output_given = {1};
-      add_backward(block, backward);
-      add_optimizer(block, options_.optimizer, options_.type);
-    }
-    if (options_.fuse) fuse_kernels(block);
-    Assembler assembler;
-    Instance instance = assembler.forward(block, 0, {});
-    if (options_.train) {
-      std::vector<TensorId> given;
-      for (ValueId v : block.output_gradients)
-        given.push_back(v == kNone ? kNone : assembler.input(block.values[v].bytes()));
-      assembler.backward(instance, given, {});
-      assembler.optimizer(instance);
-    }
-    return assembler.take(1);
   }
 
   const Node& root_;

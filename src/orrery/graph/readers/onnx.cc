@@ -10,11 +10,9 @@
 #include "orrery/base/error.h"
 #include "orrery/base/storage.h"
 #include "orrery/base/text.h"
-#include "orrery/graph/backward.h"
 #include "orrery/graph/block.h"
-#include "orrery/graph/fuse.h"
-#include "orrery/graph/optimizer_step.h"
 #include "orrery/graph/readers/onnx_shapes.h"
+#include "orrery/graph/single_block.h"
 
 namespace orrery::graph {
 namespace {
@@ -448,23 +446,9 @@ class Emitter {
     for (const Value& v : block_.values) {
       if (v.trainable) type = v.type;
     }
-    if (options_.train) {
-      BackwardOptions backward;
-      backward.output_given.assign(block_.outputs.size(), 1);
-      add_backward(block_, backward);
-      add_optimizer(block_, options_.optimizer, type);
-    }
-    if (options_.fuse) fuse_kernels(block_);
-    Assembler assembler;
-    Instance instance = assembler.forward(block_, 0, {});
-    if (options_.train) {
-      std::vector<TensorId> given;
-      for (ValueId v : block_.output_gradients)
-        given.push_back(v == kNone ? kNone : assembler.input(block_.values[v].bytes()));
-      assembler.backward(instance, given, {});
-      assembler.optimizer(instance);
-    }
-    return assembler.take(1);
+    return single_block_graph(
+        block_,
+        {.train = options_.train, .optimizer = options_.optimizer, .type = type, .fuse = options_.fuse});
   }
 
   const OnnxFile& file_;
