@@ -296,6 +296,89 @@ class Commands(unittest.TestCase):
         self.refused("run", "keyindex", "verify", "--index", "flipped.index", says=["flipped.index", "damaged"])
         self.refused("run", "keyindex", "stats", "--index", "keys.txt", says=["keys.txt", "is no snapshot"])
 
+    # --- accelerators
+
+    TINY = "network: tiny\ninput: {channels: 3, height: 32, width: 32}\nlayers:\n  - {conv: 16, kernel: 3, stride: 2, activation: relu}\n" \
+           "  - {bottleneck: 32, width: 16, count: 2}\n  - {pool: average}\n  - {linear: 10}\n"
+
+    def plan_accelerator(self, *more, status=0):
+        self.write("tiny.yaml", self.TINY)
+        result = self.run_in("plan", "accelerator", "--workload", "tiny.yaml", "--batch", "8", "--output", "found", "--json", *more)
+        self.assertEqual(result.returncode, status, result.stderr)
+        return json.loads(result.stdout)
+
+    def test_an_accelerator_plan_holds_what_the_schema_asks_and_check_finds_all_true(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../docs/schema/accelerator-plan-1.json"), encoding="utf-8") as file:
+            schema = json.load(file)
+        for search in ("exact", "pruner", "random"):
+            with self.subTest(search=search):
+                document = self.plan_accelerator("--search", search, "--evaluations", "20", "--no-sensitivity")
+                self.assertEqual(list(schema_errors(schema, document)), [])
+                with open(os.path.join(self.folder, "found/plan.json"), encoding="utf-8") as file:
+                    self.assertEqual(json.load(file), document)
+                result = self.run_in("check", "found/plan.json")
+                self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        with open(os.path.join(self.folder, "found/designs.csv"), encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual(len(rows), document["work"]["evaluations"])
+        with open(os.path.join(self.folder, "found/timeline.json"), encoding="utf-8") as file:
+            self.assertTrue(json.load(file))
+
+    def test_the_found_accelerator_is_a_platform_and_an_export(self):
+        document = self.plan_accelerator("--no-sensitivity")
+        best = document["best"]["point"]
+        result = self.run_in("predict", "latency", "tiny.yaml", "--batch", "8", "--device", "found/accelerator.yaml", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with open(os.path.join(self.folder, "found/scalesim.cfg"), encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn(f"ArrayHeight: {best['rows']}\nArrayWidth: {best['columns']}\n", text)
+        layers = self.run_in("predict", "latency", "found/scalesim-topology.csv", "--device", "found/accelerator.yaml", "--array", "scalesim", "--json")
+        self.assertEqual(layers.returncode, 0, layers.stderr)
+
+    def test_an_accelerator_plan_that_lies_fails_its_check(self):
+        document = self.plan_accelerator("--no-sensitivity")
+        best = document["best"]
+        for name, change in (("thermal design power, W", {"best": {**best, "tdp_W": best["tdp_W"] * .99}}),
+                             ("area of the cores, mm2", {"best": {**best, "core_area_mm2": best["core_area_mm2"] + 1e-3}}),
+                             ("no design of the grid is better", {"best": document["top"][-1]})):
+            with self.subTest(name=name):
+                result = self.run_in("check", self.write("false.json", json.dumps({**document, **change})), "--json")
+                self.assertEqual(result.returncode, 1, result.stderr)
+                self.assertIn(name, [claim["claim"] for claim in json.loads(result.stdout)["claims"] if claim["verdict"] == "FAILS"])
+        early = json.loads(json.dumps(document))
+        early["schedules"][0]["operators"][-1]["start_s"] = 0
+        result = self.run_in("check", self.write("false.json", json.dumps(early)))
+        self.assertEqual(result.returncode, 1, result.stdout)
+
+    def test_an_accelerator_plan_is_the_same_on_one_and_on_two_threads(self):
+        one, two = (self.plan_accelerator("--threads", threads, "--no-sensitivity") for threads in ("1", "2"))
+        for answer in (one, two):
+            del answer["run"], answer["command"]
+        self.assertEqual(one, two)
+
+    def test_wrong_accelerator_studies_are_refused_with_their_place(self):
+        plan = ("plan", "accelerator")
+        self.write("tiny.yaml", self.TINY)
+        load = "workloads: [{model: tiny.yaml, batch: 8}]\n"
+        self.refused(*plan, says="STUDY.yaml")
+        self.refused(*plan, self.write("a.yaml", load + "limits: {area: 200}\n"), says=["a.yaml:2:16", "mm2"])
+        self.refused(*plan, self.write("b.yaml", load + "objectiv: edp\n"), says=["b.yaml:2:", "objective"])
+        self.refused(*plan, self.write("c.yaml", load + "objective: speed\n"), says=["c.yaml:2:12", "perf-per-tdp"])
+        self.refused(*plan, self.write("d.yaml", "workloads: [{model: tiny.yaml, batch: 0}]\n"), says="d.yaml:1:39")
+        self.refused(*plan, self.write("e.yaml", load + "top: 0\n"), says="e.yaml:2:6")
+        self.refused(*plan, self.write("f.yaml", load + "space: {least: 32, most: 16}\n"), says="f.yaml:2:8")
+        self.refused(*plan, self.write("g.yaml", "workloads: [{model: tiny.yaml, least_throughput: reference}]\nreference: none\n"), says="g.yaml:1:50")
+        self.refused(*plan, "--workload", self.write("h.txt", "1 -- Frob -- output_act=[[4]]\n"), says=["h.txt:1:6", "Frob", "--unknown vc:1"])
+        self.refused(*plan, "--workload", self.write("i.txt", "1 -- Relu -- output_act=[[4]]\n2 -- Relu -- output_act=[[4]]\n\t1 -- 2\n\t2 -- 1\n"), says=["i.txt:", "cycle"])
+        self.refused(*plan, "--workload", "tiny.yaml", "--base", "h100-sxm", says="no accelerator")
+        self.refused(*plan, "--workload", "tiny.yaml", "--area", "12 kg", says="--area")
+
+    def test_an_accelerator_that_cannot_be_names_what_is_missing(self):
+        self.write("tiny.yaml", self.TINY)
+        plan = ("plan", "accelerator", "--workload", "tiny.yaml", "--batch", "8")
+        self.refused(*plan, "--area", "20mm2", says=["no feasible design", "the global buffer", "--area"], status=1)
+        self.refused(*plan, "--power", "40W", says=["no feasible design", "uncore", "--power"], status=1)
+
     # --- experts and the check of their plans
 
     ROUTING_HEAD = "problem\ttoken\tlayer\texpert_1\texpert_2\n"

@@ -1,4 +1,4 @@
-"""The latency page as a person meets it, in headless Chromium: at 390 and 1440 px, light and dark, with and without scripts.
+"""The pages of latency and of a found accelerator as a person meets them, in headless Chromium: at 390 and 1440 px, light and dark, with and without scripts.
 
     report_browser_test.py PROGRAM...    PROGRAM: orrery_report_test, which writes the sample pages; `orrery`, which predicts
 
@@ -23,6 +23,7 @@ LONGEST_LOAD_MS = 1000
 RETRIES = 2
 WIDTHS = (390, 1440)
 SECTIONS = ["devices", "trust", "memory", "roofline", "classes", "curves", "timeline", "sources"]
+ACCELERATOR_SECTIONS = ["designs", "front", "binds", "timeline", "next", "sensitivity", "sources"]
 
 # Looks into a frame of the given width that holds the page, once it has loaded.
 HARNESS = r"""<!doctype html><meta charset="utf-8"><style>html,body{margin:0}iframe{border:0;width:%(width)dpx;height:900px}</style>
@@ -68,7 +69,8 @@ window.onload = () => {
     probe.remove();
   }
 
-  const documents = {'data-json': JSON.parse(page.getElementById('report').textContent), 'data-validation': JSON.parse(page.getElementById('validation').textContent)};
+  const documents = {};
+  for (const [attribute, id] of [['data-json', 'report'], ['data-validation', 'validation']]) if (page.getElementById(id)) documents[attribute] = JSON.parse(page.getElementById(id).textContent);
   let numbers = 0;
   for (const [attribute, root] of Object.entries(documents)) for (const e of page.querySelectorAll(`[${attribute}]`)) {
     const pointer = e.getAttribute(attribute), value = pointer.slice(1).split('/').reduce((v, k) => v?.[k.replaceAll('~1', '/').replaceAll('~0', '~')], root);
@@ -94,6 +96,8 @@ window.onload = () => {
       const points = report.devices.find(d => d.label === s.label)[chart.canvas.dataset.curve];
       points.forEach((p, i) => { same(kind, s.data[i].x, p[chart.canvas.dataset.x]); same(kind, s.data[i].y, p.time.value_s * 1e3); });
     });
+    if (kind === 'front') report.front.forEach((d, i) => { same(kind, sets[0].data[i].x, d.tdp_W); same(kind, sets[0].data[i].y, d.workloads[0].throughput_per_s); });
+    if (kind === 'binds') report.best.workloads.forEach((w, i) => same(kind, sets.reduce((s, x) => s + x.data[i], 0), Object.values(w.critical_path_by_s).reduce((s, v) => s + v, 0) * 1e3));
     if (kind === 'roofline') sets.forEach(s => s.data.filter(p => p.operator).forEach(p => { same(kind, p.x, p.operator.intensity_flops_per_byte); same(kind, p.y, p.operator.rate_flops_per_second / 1e12); }));
   }
 
@@ -162,7 +166,7 @@ def look(chromium, folder, page, width, scripts=True, dark=False):
     return json.loads(result)
 
 
-def check_page(chromium, folder, page, json_file):
+def check_page(chromium, folder, page, json_file, sections):
     problems = []
     size = page.stat().st_size
     if size > LARGEST_PAGE:
@@ -176,8 +180,8 @@ def check_page(chromium, folder, page, json_file):
             seen = look(chromium, folder, page, width, dark=dark)
             name = f"{width} px, {'dark' if dark else 'light'}"
             problems += [f"{name}: {p}" for p in seen["problems"]]
-            expected = [s for s in SECTIONS if s in seen["sections"]]
-            if seen["sections"] != expected or "devices" not in expected or "sources" not in expected:
+            expected = [s for s in sections if s in seen["sections"]]
+            if seen["sections"] != expected or sections[0] not in expected or "sources" not in expected:
                 problems.append(f"{name}: sections {seen['sections']}")
             if seen["requests"]:
                 problems.append(f"{name}: asked the network for {seen['requests']}")
@@ -202,13 +206,16 @@ def check_page(chromium, folder, page, json_file):
 
 
 def write_pages(program, folder):
-    """Pages and the JSON beside each."""
+    """Pages, the JSON beside each, and the sections in their order."""
     if pathlib.Path(program).name == "orrery":
         command = [program, "predict", "latency", "llama-3.1-8b", "--device", "h200-sxm,h100-sxm,l40s,rtx-4090,mi300x,t4", "--output", str(folder)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return [(folder / "report.html", folder / "report.json")]
+        found = folder / "accelerator"
+        subprocess.run([program, "plan", "accelerator", "--workload", "bert-large", "--batch", "8", "--output", str(found)], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return [(folder / "report.html", folder / "report.json", SECTIONS), (found / "report.html", found / "plan.json", ACCELERATOR_SECTIONS)]
     subprocess.run([program, "--gtest_filter=LatencySample.*"], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "ORRERY_SAMPLE_OUT": str(folder)})
-    return [(folder / f"{name}.html", folder / f"{name}.json") for name in ("serving", "training", "hostile")]
+    return [(folder / f"{name}.html", folder / f"{name}.json", SECTIONS) for name in ("serving", "training", "hostile")]
 
 
 def main():
@@ -220,8 +227,8 @@ def main():
         folder = pathlib.Path(name)
         problems = []
         for program in sys.argv[1:]:
-            for page, json_file in write_pages(program, folder):
-                problems += [f"{page.name}, {p}" for p in check_page(chromium, folder, page, json_file)]
+            for page, json_file, sections in write_pages(program, folder):
+                problems += [f"{page.name}, {p}" for p in check_page(chromium, folder, page, json_file, sections)]
     for problem in problems:
         print("FAILED", problem)
     return 1 if problems else 0

@@ -46,6 +46,7 @@ Action declare_predict_latency(CLI::App&, Common&);
 Action declare_predict_memory(CLI::App&, Common&);
 Action declare_run_keyindex(CLI::App&, Common&);
 Action declare_fit_latency(CLI::App&, Common&);
+Action declare_plan_accelerator(CLI::App&, Common&);
 Action declare_plan_experts(CLI::App&, Common&);
 Action declare_show_gpus(CLI::App&, Common&);
 Action declare_show_accelerators(CLI::App&, Common&);

@@ -23,6 +23,12 @@ constexpr Command kCommands[] = {
      "orrery run keyindex get --index names.index --keys wanted.txt\n"
      "orrery run keyindex scan --index names.index --from ab --count 10",
      declare_run_keyindex},
+    {"plan", "accelerator",
+     "the accelerator for a set of workloads, under area and power, with a certificate",
+     "orrery plan accelerator examples/accelerator-bert.yaml --output accelerator-bert\n"
+     "orrery plan accelerator --workload resnext-101 --workload vgg-16 --batch 32 --area 200mm2 --power 280W "
+     "--objective throughput",
+     declare_plan_accelerator},
     {"plan", "experts", "which expert of a mixture-of-experts model lives on which GPU",
      "orrery plan experts examples/moe-routing.tsv.gz --gpus 8", declare_plan_experts},
     {"check", "", "grades a plan: every claim counted again, without the code that made it",

@@ -2,15 +2,12 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
-#include <filesystem>
 
 #include "orrery/base/storage.h"
 #include "orrery/base/text.h"
 #include "orrery/cost/accelerator/accelerator_model.h"
 #include "orrery/graph/model_catalogue.h"
-#include "orrery/graph/readers/onnx.h"
-#include "orrery/graph/readers/operator_csv.h"
-#include "orrery/graph/readers/scalesim_topology.h"
+#include "orrery/graph/readers/graph_file.h"
 #include "orrery/hardware/catalogue.h"
 #include "orrery/hardware/cluster_reader.h"
 #include "orrery/schedule/predictor.h"
@@ -53,6 +50,8 @@ T pick(const Choice<T> (&choices)[N], const std::string& name) {
   throw InputError("'" + printable(name) + "' is not one of " + join(names(choices), ", "));
 }
 
+}  // namespace
+
 std::pair<std::string, int64_t> parse_dim(const std::string& text) {
   size_t equals = text.find('=');
   int64_t value = 0;
@@ -64,8 +63,6 @@ std::pair<std::string, int64_t> parse_dim(const std::string& text) {
   throw InputError("--dim '" + printable(text) +
                    "': expected NAME=SIZE with a positive size, such as batch=8");
 }
-
-}  // namespace
 
 void add_json(CLI::App& app, Common& common) {
   app.add_flag("--json", common.json, "Print the answer as JSON (docs/formats.md)");
@@ -81,9 +78,11 @@ void add_seed(CLI::App& app, Common& common) {
 
 void add_model_and_devices(CLI::App& app, ModelOnDevices& o, bool model_required) {
   constexpr int64_t kMost = int64_t{1} << 40;
-  CLI::Option* model = app.add_option("MODEL,--model", o.model,
-                                      "A known name, a config.json the folder that holds it, an .onnx file, "
-                                      "a CSV of operators or a SCALE-Sim topology");
+  CLI::Option* model =
+      app.add_option("MODEL,--model", o.model,
+                     "A known name, a config.json or the folder that holds it, an .onnx file, "
+                     "a YAML list of layers, a CSV of operators, a SCALE-Sim topology or a "
+                     ".txt of WHAM's operators");
   if (model_required) model->required();
   app.add_option("--device,--gpu", o.devices,
                  std::string("Devices, by name or file, separated by commas [") + kDefaultDevices + "]");
@@ -152,6 +151,9 @@ void add_model_and_devices(CLI::App& app, ModelOnDevices& o, bool model_required
   app.add_flag("--pack-groups", o.pack_groups,
                "Accelerators: groups of a convolution side by side on one array");
   app.add_option("--weights", o.weights, "Constants from 'orrery fit latency' in place of the shipped ones");
+  app.add_option("--unknown", o.unknown,
+                 "WHAM's text: vc:1 takes operators that are not known as vector ones, a cycle an element")
+      ->check(CLI::IsMember({"vc:1"}));
   app.add_option("--dim", o.dims, "ONNX: the value of a symbolic dimension, such as batch=8");
 }
 
@@ -189,36 +191,11 @@ std::vector<hardware::Device> find_devices(const std::string& list) {
 
 namespace {
 
-// Reads the file into the request: graph, size, type and what the reader has to say.
-void read_onnx_into(schedule::GraphRequest& request, const ModelOnDevices& o) {
-  graph::OnnxOptions options;
-  for (const std::string& dim : o.dims) options.dims.insert(parse_dim(dim));
-  options.train = o.mode == "train";
-  options.optimizer = pick(kOptimizers, o.optimizer);
-  options.fuse = !o.no_fuse;
-  if (o.batch > 0) options.dims.emplace("batch", o.batch);
-  graph::OnnxModel model = graph::read_onnx(o.model, options);
-  request.graph = std::move(model.graph);
-  request.parameters = model.parameters;
-  request.notes = std::move(model.notes);
-  request.train = options.train;
-  request.batch = model.batch;
-  if (o.batch > 0 && model.batch != o.batch) {
-    throw InputError(Place{o.model, 0, 0},
-                     "the first dimension of its input is " + std::to_string(model.batch) + " with --batch " +
-                         std::to_string(o.batch) +
-                         ": it is fixed, or has another name, which --dim NAME=SIZE sets");
-  }
-}
-
-void read_operators_into(schedule::GraphRequest& request, const ModelOnDevices& o) {
-  if (!o.mode.empty())
-    throw InputError("--mode does not apply to a list of operators: it is run as it stands");
-  std::string text = read_file(o.model);
-  request.graph = graph::is_scalesim_topology(text) ? graph::parse_scalesim_topology(text, o.model)
-                                                    : graph::parse_operator_csv(std::move(text), o.model);
-  request.batch = std::max<int64_t>(1, o.batch);
-  request.type = DataType::BF16;
+DataType type_named(const std::string& name) {
+  std::optional<DataType> type = parse_data_type(name);
+  if (!type)
+    throw InputError("--dtype '" + printable(name) + "' is not known; expected bf16, fp16, fp32, fp8, ...");
+  return *type;
 }
 
 }  // namespace
@@ -233,20 +210,28 @@ cost::AcceleratorOptions accelerator_options(const ModelOnDevices& o) {
   return options;
 }
 
-bool is_graph_file(const std::string& model) {
-  return model.ends_with(".onnx") || model.ends_with(".csv");
-}
-
 schedule::GraphRequest to_graph_request(const ModelOnDevices& o) {
   if (o.mode == "decode")
     throw InputError("--mode decode needs a model configuration: a graph has no KV cache");
+  if (graph::is_operator_list(o.model) && !o.mode.empty())
+    throw InputError("--mode does not apply to a list of operators: it is run as it stands");
+  graph::GraphFileOptions options;
+  for (const std::string& dim : o.dims) options.dims.insert(parse_dim(dim));
+  options.batch = o.batch;
+  options.train = o.mode == "train";
+  options.optimizer = pick(kOptimizers, o.optimizer);
+  if (!o.type.empty()) options.type = type_named(o.type);
+  options.fuse = !o.no_fuse;
+  options.unknown_as_vector = !o.unknown.empty();
+  graph::GraphFile file = graph::read_graph_file(o.model, options);
   schedule::GraphRequest request;
-  request.name = std::filesystem::path(o.model).stem().string();
-  if (o.model.ends_with(".onnx")) {
-    read_onnx_into(request, o);
-  } else {
-    read_operators_into(request, o);
-  }
+  request.name = std::move(file.name);
+  request.graph = std::move(file.graph);
+  request.parameters = file.parameters;
+  request.notes = std::move(file.notes);
+  request.type = file.type;
+  request.train = options.train;
+  request.batch = file.batch;
   request.devices = find_devices(o.devices);
   request.predictor = o.predictor;
   request.weights = o.weights;
@@ -281,12 +266,7 @@ schedule::LatencyRequest to_request(const ModelOnDevices& o) {
   request.optimizer = pick(kOptimizers, o.optimizer);
   request.frozen_layers = o.frozen_layers;
   request.fuse = !o.no_fuse;
-  if (!o.type.empty()) {
-    request.type = parse_data_type(o.type);
-    if (!request.type)
-      throw InputError("--dtype '" + printable(o.type) +
-                       "' is not known; expected bf16, fp16, fp32, fp8, ...");
-  }
+  if (!o.type.empty()) request.type = type_named(o.type);
   request.memory_utilization = o.memory_utilization;
   if (o.dollars_per_hour > 0) request.dollars_per_hour = o.dollars_per_hour;
   request.predictor = o.predictor;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "orrery/cli/command.h"
@@ -10,6 +11,9 @@
 #include "orrery/schedule/latency.h"
 
 namespace orrery::cli {
+
+// "batch=8". Throws InputError.
+std::pair<std::string, int64_t> parse_dim(const std::string& text);
 
 void add_json(CLI::App& app, Common& common);
 void add_threads(CLI::App& app, Common& common);
@@ -22,7 +26,7 @@ struct ModelOnDevices {
   std::string devices;  // comma-separated names or files
   std::string mode, type, attention = "flash", recompute = "none", optimizer = "mixed-adam",
                           predictor = "default", weights, array = "pipelined", dataflow,
-                          vector_costs = "revised";
+                          vector_costs = "revised", unknown;
   std::vector<std::string> dims;  // ONNX: batch=8
   int64_t prompt = 2048, output_tokens = 256, batch = 0, max_batch = 256, sequence = 0;
   int tensor_parallel = 1, expert_parallel = 1, frozen_layers = 0;
@@ -41,8 +45,7 @@ std::vector<hardware::Device> find_devices(const std::string& names);
 cost::AcceleratorOptions accelerator_options(const ModelOnDevices& options);
 schedule::LatencyRequest to_request(const ModelOnDevices& options);
 
-// A model that is a graph already: an .onnx file or a CSV of operators.
-bool is_graph_file(const std::string& model);
+// A model that is a graph already (graph/readers/graph_file.h).
 schedule::GraphRequest to_graph_request(const ModelOnDevices& options);
 
 }  // namespace orrery::cli

@@ -8,6 +8,7 @@
 #include "orrery/base/csv.h"
 #include "orrery/base/storage.h"
 #include "orrery/cli/options.h"
+#include "orrery/graph/readers/graph_file.h"
 #include "orrery/report/latency_html.h"
 #include "orrery/report/latency_json.h"
 #include "orrery/report/latency_text.h"
@@ -50,7 +51,7 @@ void write_folder(const schedule::LatencyReport& report, const report::RunInfo& 
 
 schedule::LatencyReport forecast(const Options& options, const Common& common) {
   bool timeline = !common.output.empty();
-  if (is_graph_file(options.on.model)) {
+  if (graph::is_graph_file(options.on.model)) {
     schedule::GraphRequest request = to_graph_request(options.on);
     request.timeline = timeline;
     return schedule::predict_graph_latency(request, common.context());

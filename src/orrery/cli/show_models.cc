@@ -8,11 +8,18 @@
 #include "orrery/cli/options.h"
 #include "orrery/graph/model_catalogue.h"
 #include "orrery/graph/parameters.h"
+#include "orrery/graph/readers/network.h"
 #include "orrery/report/table.h"
 #include "orrery/report/terminal_table.h"
 
 namespace orrery::cli {
 namespace {
+
+std::vector<std::string> all_names() {
+  std::vector<std::string> names = graph::shipped_models();
+  for (std::string& network : graph::shipped_networks()) names.push_back(std::move(network));
+  return names;
+}
 
 report::Table table_of(const std::vector<std::string>& names) {
   report::Table table;
@@ -21,6 +28,12 @@ report::Table table_of(const std::vector<std::string>& names) {
                    {"layers", ""}, {"hidden", ""}, {"longest input", "tokens"}, {"weights", "GB"},
                    {"type", ""}};
   for (const std::string& model_name : names) {
+    if (std::optional<std::string> path = graph::find_network(model_name)) {
+      graph::Network network = graph::read_network(read_document(*path), {});
+      table.rows.push_back({model_name, "list of layers", report::number(network.parameters / 1e9, 2)});
+      table.rows.back().resize(table.columns.size());
+      continue;
+    }
     graph::ModelConfig model = graph::find_model(model_name);
     graph::ParameterCount count = graph::parameter_count(model);
     const graph::Tower& tower = model.towers.back();
@@ -48,10 +61,10 @@ Action declare_show_models(CLI::App& app, Common& common) {
   add_json(app, common);
   return [&common, options] {
     if (options->names_only) {
-      for (const std::string& model : graph::shipped_models()) *common.out << model << "\n";
+      for (const std::string& model : all_names()) *common.out << model << "\n";
       return 0;
     }
-    report::Table table = table_of(options->names.empty() ? graph::shipped_models() : options->names);
+    report::Table table = table_of(options->names.empty() ? all_names() : options->names);
     *common.out << (common.json ? to_json(table) + "\n" : report::to_terminal(table, common.style()));
     return 0;
   };

@@ -369,9 +369,9 @@ class Reverse {
       inputs.push_back(saved(lhs));
       ValueId out = gradient_like(rhs);
       // One that all of a batch of products share (the steps of a recurrence) contracts over the batch too.
-      bool shared = weight && block_.values[rhs].elements <
-                                  static_cast<double>(size.batch) * static_cast<double>(size.n) *
-                                      static_cast<double>(size.k);
+      bool shared = weight && block_.values[rhs].elements < static_cast<double>(size.batch) *
+                                                                static_cast<double>(size.n) *
+                                                                static_cast<double>(size.k);
       GemmSize product = shared   ? GemmSize{1, size.n, size.k, size.m * size.batch}
                          : weight ? GemmSize{size.batch, size.n, size.k, size.m}
                                   : GemmSize{size.batch, size.k, size.n, size.m};

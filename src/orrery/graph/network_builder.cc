@@ -37,8 +37,8 @@ ValueId NetworkBuilder::weight(double elements) {
 }
 
 ImageValue NetworkBuilder::image(int64_t channels, int64_t height, int64_t width) {
-  return {block_.add_value(d(batch_) * d(channels) * d(height) * d(width), type_, TensorKind::Input), channels,
-          height, width};
+  return {block_.add_value(d(batch_) * d(channels) * d(height) * d(width), type_, TensorKind::Input),
+          channels, height, width};
 }
 
 ImageValue NetworkBuilder::convolution(ImageValue x, const ConvolutionLayer& layer) {
@@ -60,8 +60,8 @@ ImageValue NetworkBuilder::convolution(ImageValue x, const ConvolutionLayer& lay
   step("convolution", make(c, type_), std::move(inputs), y.value);
   if (layer.norm) {
     VectorSize size{.rows = elements(y) / y.channels, .columns = y.channels, .broadcast = 4 * y.channels};
-    y.value = vector("batch_norm", Kind::BatchNorm, size,
-                     {y.value, weight(d(y.channels)), weight(d(y.channels))});
+    y.value =
+        vector("batch_norm", Kind::BatchNorm, size, {y.value, weight(d(y.channels)), weight(d(y.channels))});
   }
   return activate(y, layer.activation);
 }
@@ -107,8 +107,7 @@ ImageValue NetworkBuilder::average(ImageValue x, int64_t height, int64_t width) 
 
 ImageValue NetworkBuilder::squeeze_and_excite(ImageValue x, int64_t squeezed, Kind gate) {
   ImageValue scale = average(x, 1, 1);
-  scale = convolution(
-      scale, {.channels = squeezed, .norm = false, .bias = true, .activation = Kind::Relu});
+  scale = convolution(scale, {.channels = squeezed, .norm = false, .bias = true, .activation = Kind::Relu});
   scale = convolution(scale, {.channels = x.channels, .norm = false, .bias = true, .activation = gate});
   VectorSize size{.rows = elements(x) / x.width, .columns = x.width, .broadcast = batch_ * x.channels};
   x.value = vector("excite", Kind::Multiply, size, {x.value, scale.value});
@@ -125,8 +124,7 @@ RowsValue NetworkBuilder::linear(RowsValue x, int64_t rows, int64_t columns, boo
   RowsValue y{activation(d(rows) * d(columns)), columns};
   step("linear", make(GemmSize{.m = rows, .n = columns, .k = x.columns}, type_, type_), std::move(inputs),
        y.value);
-  if (kind != Kind::View)
-    y.value = vector("activation", kind, {.rows = rows, .columns = columns}, {y.value});
+  if (kind != Kind::View) y.value = vector("activation", kind, {.rows = rows, .columns = columns}, {y.value});
   return y;
 }
 

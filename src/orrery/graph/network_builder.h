@@ -43,7 +43,8 @@ class NetworkBuilder {
   ImageValue add(ImageValue a, ImageValue b);
   ImageValue pool(ImageValue x, int64_t kernel, int64_t stride, int64_t pad);
   ImageValue average(ImageValue x, int64_t height, int64_t width);  // to that size
-  // x scaled, channel by channel, by what two 1×1 convolutions make of its mean (Hu et al., arXiv 1709.01507).
+  // x scaled, channel by channel, by what two 1×1 convolutions make of its mean (Hu et al., arXiv
+  // 1709.01507).
   ImageValue squeeze_and_excite(ImageValue x, int64_t squeezed, OperatorKind gate);
   RowsValue flatten(ImageValue x);
 
@@ -53,8 +54,9 @@ class NetworkBuilder {
   RowsValue lstm(RowsValue x, int64_t tokens, int64_t hidden);
   RowsValue concatenate(RowsValue a, RowsValue b, int64_t tokens);
   RowsValue add(RowsValue a, RowsValue b, int64_t tokens);
-  // Additive attention of `queries` over `keys` (Bahdanau et al., arXiv 1409.0473), normalized as GNMT has it:
-  // query and key products without bias, a vector of scores with a norm and a bias; the weighted sum of keys.
+  // Additive attention of `queries` over `keys` (Bahdanau et al., arXiv 1409.0473), normalized as GNMT has
+  // it: query and key products without bias, a vector of scores with a norm and a bias; the weighted sum of
+  // keys.
   RowsValue additive_attention(RowsValue queries, int64_t query_tokens, RowsValue keys, int64_t key_tokens);
 
  private:

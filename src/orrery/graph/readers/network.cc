@@ -22,10 +22,10 @@ struct NamedActivation {
   Kind kind;
 };
 constexpr NamedActivation kActivations[] = {
-    {"none", Kind::View},          {"relu", Kind::Relu},
+    {"none", Kind::View},           {"relu", Kind::Relu},
     {"hardswish", Kind::HardSwish}, {"hardsigmoid", Kind::HardSigmoid},
-    {"silu", Kind::Silu},          {"sigmoid", Kind::Sigmoid},
-    {"tanh", Kind::Tanh},          {"gelu", Kind::Gelu},
+    {"silu", Kind::Silu},           {"sigmoid", Kind::Sigmoid},
+    {"tanh", Kind::Tanh},           {"gelu", Kind::Gelu},
 };
 
 class Reader {
@@ -50,9 +50,9 @@ class Reader {
     network.parameters = builder_.parameters();
     network.multiply_adds = builder_.multiply_adds();
     network.graph = single_block_graph(builder_.block(), {.train = options_.train,
-                                                           .optimizer = options_.optimizer,
-                                                           .type = options_.type,
-                                                           .fuse = options_.fuse});
+                                                          .optimizer = options_.optimizer,
+                                                          .type = options_.type,
+                                                          .fuse = options_.fuse});
     return network;
   }
 
@@ -97,7 +97,8 @@ class Reader {
   }
 
   void decode(const Node& decoder) {
-    if (tokens_ == 0) decoder.fail("a decoder needs an input of tokens; expected input: {tokens, vocabulary, width}");
+    if (tokens_ == 0)
+      decoder.fail("a decoder needs an input of tokens; expected input: {tokens, vocabulary, width}");
     encoded_ = rows_;
     rows_ = builder_.embedding(table_, tokens_, vocabulary_, width_);
     layers(decoder);
@@ -119,15 +120,13 @@ class Reader {
       void (Reader::*read)(const Node&, bool first);
     };
     static constexpr Row kKinds[] = {
-        {"conv", &Reader::convolution},
-        {"pool", &Reader::pool},
-        {"bottleneck", &Reader::bottleneck},
-        {"inverted_residual", &Reader::inverted_residual},
-        {"linear", &Reader::linear},
-        {"lstm", &Reader::lstm},
+        {"conv", &Reader::convolution},      {"pool", &Reader::pool},
+        {"bottleneck", &Reader::bottleneck}, {"inverted_residual", &Reader::inverted_residual},
+        {"linear", &Reader::linear},         {"lstm", &Reader::lstm},
         {"attention", &Reader::attention},
     };
-    if (!layer.is_map() || layer.entries().empty()) layer.fail("expected a layer such as {conv: 64, kernel: 3}");
+    if (!layer.is_map() || layer.entries().empty())
+      layer.fail("expected a layer such as {conv: 64, kernel: 3}");
     for (const Row& row : kKinds) {
       if (layer.find(row.kind)) return (this->*row.read)(layer, first);
     }
@@ -138,7 +137,8 @@ class Reader {
   }
 
   void need_image(const Node& layer) const {
-    if (!is_image_) layer.fail("this layer needs an image; expected it before linear layers and not on tokens");
+    if (!is_image_)
+      layer.fail("this layer needs an image; expected it before linear layers and not on tokens");
   }
   void need_tokens(const Node& layer) const {
     if (tokens_ == 0) layer.fail("this layer needs a sequence; expected input: {tokens, vocabulary, width}");
@@ -146,7 +146,8 @@ class Reader {
 
   ImageValue convolved(const Node& layer, ImageValue x, const ConvolutionLayer& c) {
     if (x.channels % c.groups != 0 || c.channels % c.groups != 0)
-      layer.fail(fmt::format("{} groups do not divide {} channels into {}", c.groups, x.channels, c.channels));
+      layer.fail(
+          fmt::format("{} groups do not divide {} channels into {}", c.groups, x.channels, c.channels));
     int64_t pad = c.pad < 0 ? (c.kernel - 1) / 2 : c.pad;
     if (std::min(x.height, x.width) + 2 * pad < c.kernel)
       layer.fail(fmt::format("a window of {0}×{0} over an image of {1}×{2}", c.kernel, x.height, x.width));
@@ -178,8 +179,8 @@ class Reader {
     if (kind.as_string() == "average") {
       int64_t height = size(layer, "height", 1), width = size(layer, "width", 1);
       if (height > image_.height || width > image_.width)
-        layer.fail(fmt::format("{}×{} are more than the image's {}×{}", height, width, image_.height,
-                               image_.width));
+        layer.fail(
+            fmt::format("{}×{} are more than the image's {}×{}", height, width, image_.height, image_.width));
       image_ = builder_.average(image_, height, width);
       return;
     }
@@ -187,15 +188,16 @@ class Reader {
     int64_t kernel = size(layer, "kernel", 2), stride = size(layer, "stride", kernel),
             pad = size(layer, "pad", 0, 0);
     if (std::min(image_.height, image_.width) + 2 * pad < kernel)
-      layer.fail(fmt::format("a window of {0}×{0} over an image of {1}×{2}", kernel, image_.height, image_.width));
+      layer.fail(
+          fmt::format("a window of {0}×{0} over an image of {1}×{2}", kernel, image_.height, image_.width));
     image_ = builder_.pool(image_, kernel, stride, pad);
   }
 
   void bottleneck(const Node& layer, bool first) {
     layer.allow_only({"bottleneck", "width", "groups", "stride", "count"});
     need_image(layer);
-    const int64_t out = layer.at("bottleneck").as_integer(1, kMostSize), width = size(layer, "width", out / 4),
-                  stride = first ? size(layer, "stride", 1) : 1;
+    const int64_t out = layer.at("bottleneck").as_integer(1, kMostSize),
+                  width = size(layer, "width", out / 4), stride = first ? size(layer, "stride", 1) : 1;
     ImageValue x = image_;
     ImageValue y = convolved(layer, x, {.channels = width, .activation = Kind::Relu});
     y = convolved(layer, y,
@@ -260,7 +262,8 @@ class Reader {
 
   void attention(const Node& layer, bool) {
     layer.allow_only({"attention"});
-    if (encoded_.value == kNone) layer.fail("attention reads what an encoder returns; expected it in decoder:");
+    if (encoded_.value == kNone)
+      layer.fail("attention reads what an encoder returns; expected it in decoder:");
     const int64_t width = layer.at("attention").as_integer(1, kMostSize);
     if (rows_.columns != width || encoded_.columns != width)
       layer.fail(fmt::format("attention of {} over rows of {} and of {}; expected them alike", width,

@@ -19,9 +19,10 @@
 //     - {lstm: 1024, context: true}                               # beside what attention found
 //     - {linear: 32320}
 //
-// A `count` of residual bottlenecks takes the stride in the first. `published` (parameters, multiply_adds of a
-// sample) and `sources` are facts for people and tests. Errors: InputError with file:line:column for an unknown
-// layer or field, sizes that do not divide or fit, a residual between unlike shapes, images where rows stand.
+// A `count` of residual bottlenecks takes the stride in the first. `published` (parameters, multiply_adds of
+// a sample) and `sources` are facts for people and tests. Errors: InputError with file:line:column for an
+// unknown layer or field, sizes that do not divide or fit, a residual between unlike shapes, images where
+// rows stand.
 #pragma once
 
 #include <optional>
@@ -46,7 +47,7 @@ struct Network {
   std::string name;
   Graph graph;
   double parameters = 0;
-  double multiply_adds = 0;  // of one forward pass over the batch
+  double multiply_adds = 0;                                      // of one forward pass over the batch
   double published_parameters = 0, published_multiply_adds = 0;  // 0: not given; of one sample
 };
 

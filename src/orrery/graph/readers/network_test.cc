@@ -37,8 +37,7 @@ TEST(Network, a_recurrent_network_multiplies_each_weight_once_a_token) {
   double square = kHidden * kHidden;
   double lstm = 4 * square * (2 + 2 + 3 + 2 + 2) + 4 * square * (2 + 3 + 3 + 3);  // encoder, decoder
   double attention = 2 * square * kTokens + 2 * kTokens * kTokens * kHidden;
-  EXPECT_EQ(shipped("gnmt-4").multiply_adds,
-            kTokens * (lstm + kHidden * kVocabulary) + attention);
+  EXPECT_EQ(shipped("gnmt-4").multiply_adds, kTokens * (lstm + kHidden * kVocabulary) + attention);
 }
 
 TEST(Network, training_multiplies_three_times_but_for_the_first_input) {
@@ -68,7 +67,8 @@ TEST(Network, batches_multiply_the_work) {
 
 TEST(Network, bad_layers_are_named_with_their_place) {
   const std::string head = "network: t\ninput: {channels: 3, height: 8, width: 8}\nlayers:\n";
-  EXPECT_EQ(error_of([&] { parsed(head + "  - {convo: 3}\n"); }).find("net.yaml:4:5: unknown layer 'convo'"), 0u);
+  EXPECT_EQ(error_of([&] { parsed(head + "  - {convo: 3}\n"); }).find("net.yaml:4:5: unknown layer 'convo'"),
+            0u);
   EXPECT_NE(error_of([&] { parsed(head + "  - {conv: 4, kernel: 11, pad: 0}\n"); }).find("a window of 11×11"),
             std::string::npos);
   EXPECT_NE(error_of([&] { parsed(head + "  - {conv: 4, groups: 2}\n"); }).find("2 groups do not divide"),

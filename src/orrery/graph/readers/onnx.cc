@@ -42,8 +42,7 @@ struct Row {
 };
 constexpr Row kForms[] = {
     {"Reshape Flatten Squeeze Unsqueeze Identity Dropout", Form::View, Kind::View},
-    {"Relu LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Clip Abs Sign Neg",
-     Form::Elementwise, Kind::Relu},
+    {"Relu LeakyRelu PRelu Elu Selu Celu ThresholdedRelu Clip Abs Sign Neg", Form::Elementwise, Kind::Relu},
     {"HardSwish", Form::Elementwise, Kind::HardSwish},
     {"HardSigmoid", Form::Elementwise, Kind::HardSigmoid},
     {"Sigmoid", Form::Elementwise, Kind::Sigmoid},

@@ -130,7 +130,8 @@ class Emitter {
     for (int64_t size : shapes[0]) {
       if (size < 1) lines_.fail(node, column, fmt::format("a size of {} in output_act", size));
     }
-    if (count(shapes[0]) > kMostElements) lines_.fail(node, column, "output_act holds more than 10^12 elements");
+    if (count(shapes[0]) > kMostElements)
+      lines_.fail(node, column, "output_act holds more than 10^12 elements");
     return shapes[0];
   }
 
@@ -141,9 +142,7 @@ class Emitter {
     parameters_ += elements;
     return id;
   }
-  ValueId source(double elements) {
-    return block_.add_value(elements, options_.type, TensorKind::Input);
-  }
+  ValueId source(double elements) { return block_.add_value(elements, options_.type, TensorKind::Input); }
 
   void step(const WhamNode& node, const OperatorShape& shape, std::vector<ValueId> inputs, ValueId out) {
     names_.push_back(node.op);
@@ -177,7 +176,8 @@ class Emitter {
       weight_[v] = 1;
       return;
     }
-    if (form == Form::Source && (node.predecessors.empty() || node.fields.find("output_act") == node.fields.end())) {
+    if (form == Form::Source &&
+        (node.predecessors.empty() || node.fields.find("output_act") == node.fields.end())) {
       return;
     }
     WhamShape out = output(node);
@@ -245,9 +245,10 @@ class Emitter {
     c.pad_h = c.pad_w = lines_.first_number(node, "padding", 0);
     if (x[1] % w[1] != 0) mismatch(node);
     c.groups = x[1] / w[1];
-    bool fits = w[0] % c.groups == 0 && c.pad_h < (int64_t{1} << 20) && c.height + 2 * c.pad_h >= c.kernel_h &&
-                c.width + 2 * c.pad_w >= c.kernel_w && out[0] == c.batch && out[1] == c.out_channels &&
-                out[2] == c.out_height() && out[3] == c.out_width();
+    bool fits = w[0] % c.groups == 0 && c.pad_h < (int64_t{1} << 20) &&
+                c.height + 2 * c.pad_h >= c.kernel_h && c.width + 2 * c.pad_w >= c.kernel_w &&
+                out[0] == c.batch && out[1] == c.out_channels && out[2] == c.out_height() &&
+                out[3] == c.out_width();
     if (!fits) mismatch(node);
     std::vector<ValueId> in = inputs(v, count(x));
     in.resize(1);
@@ -393,7 +394,8 @@ bool is_wham_text(std::string_view text) {
   return text.substr(begin, text.find('\n', begin) - begin).find(" -- ") != std::string_view::npos;
 }
 
-WhamTextModel parse_wham_text(std::string_view text, const std::string& path, const WhamTextOptions& options) {
+WhamTextModel parse_wham_text(std::string_view text, const std::string& path,
+                              const WhamTextOptions& options) {
   WhamGraph lines = parse_wham_lines(text, path);
   return Emitter(lines, options).run();
 }

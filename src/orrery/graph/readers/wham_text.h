@@ -1,19 +1,19 @@
 // WHAM's text of an operator graph (github.com/msr-fiddle/phaze, third_party_for_phaze/wham): an operator a
 // line, then an indented line for each edge.
 //
-//   7 -- Linear -- output_act=[[8, 512, 1024]]; saved_tensors=[[8, 512, 4096], [1024, 4096]]; parameter=[[1024, 4096], [1024]]
-//   \t6 -- 7
+//   7 -- Linear -- output_act=[[8, 512, 1024]]; saved_tensors=[[8, 512, 4096], [1024, 4096]];
+//   parameter=[[1024, 4096], [1024]] \t6 -- 7
 //
 // output_act and saved_tensors list shapes: of products the input (behind a bias, where three stand) and the
 // right side; a Linear's weight is [n, k], that of Addmm, Mm and Bmm [k, n]. Convolutions have NCHW images,
 // stride, padding; dilation above 1 is refused. `fused ~~ X` carries its epilogue in fused_operators as
 // "name ~~ weights ~~ output" triples. activation_size, parameter_size and contiguous are read over.
-// Views cost nothing, what moves bytes (Cat, Gather, Clone, ...) is a copy, AccumulateGrad and what hangs on it
-// alone is a weight.
+// Views cost nothing, what moves bytes (Cat, Gather, Clone, ...) is a copy, AccumulateGrad and what hangs on
+// it alone is a weight.
 //
 // Errors, with file:line:column: an operator that is not known (`unknown_as_vector` prices it as one cycle an
-// element), a missing, empty or absurd shape, shapes that do not match, an edge to a node that is not there, a
-// node twice, a cycle, of which one edge is named.
+// element), a missing, empty or absurd shape, shapes that do not match, an edge to a node that is not there,
+// a node twice, a cycle, of which one edge is named.
 #pragma once
 
 #include <string>

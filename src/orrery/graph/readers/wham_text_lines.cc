@@ -36,7 +36,8 @@ WhamNode node_of(const WhamGraph& graph, std::string_view line, int number) {
   std::string_view rest = line.substr(first + kSeparator.size());
   size_t second = rest.find(kSeparator);
   std::string_view op = trimmed(rest.substr(0, second));
-  if (constexpr std::string_view kFused = "fused ~~ "; op.starts_with(kFused)) op.remove_prefix(kFused.size());
+  if (constexpr std::string_view kFused = "fused ~~ "; op.starts_with(kFused))
+    op.remove_prefix(kFused.size());
   node.op = std::string(op);
   node.op_column = column_of(line, op.empty() ? rest : op);
   if (node.id.empty()) graph.fail(node, 1, "a node without an id");
@@ -52,8 +53,8 @@ WhamNode node_of(const WhamGraph& graph, std::string_view line, int number) {
       graph.fail(node, column_of(line, field),
                  fmt::format("'{}'; expected field=value", printable(field, 40)));
     std::string_view value = field.substr(equals + 1);
-    node.fields[std::string(trimmed(field.substr(0, equals)))] = {value, column_of(line, field) +
-                                                                            static_cast<int>(equals) + 1};
+    node.fields[std::string(trimmed(field.substr(0, equals)))] = {
+        value, column_of(line, field) + static_cast<int>(equals) + 1};
   }
   return node;
 }
@@ -68,7 +69,8 @@ Edge edge_of(const std::string& path, std::string_view line, int number) {
   size_t middle = line.find(kSeparator);
   if (middle == std::string_view::npos)
     throw InputError(Place{path, number, 1}, "expected an edge 'in -- out' behind the tab", line);
-  std::string_view from = trimmed(line.substr(0, middle)), to = trimmed(line.substr(middle + kSeparator.size()));
+  std::string_view from = trimmed(line.substr(0, middle)),
+                   to = trimmed(line.substr(middle + kSeparator.size()));
   return {printable(from, 60),
           printable(to, 60),
           number,
@@ -116,10 +118,10 @@ void sort(WhamGraph& graph, const std::vector<std::pair<size_t, Edge>>& edges) {
   }
   for (const auto& [to, edge] : edges) {
     if (to == before && edge.from == graph.nodes[at].id)
-      throw InputError(Place{graph.path, edge.line, edge.from_column},
-                       fmt::format("the edge {} -- {} lies on a cycle; expected a graph without one", edge.from,
-                                   edge.to),
-                       edge.text);
+      throw InputError(
+          Place{graph.path, edge.line, edge.from_column},
+          fmt::format("the edge {} -- {} lies on a cycle; expected a graph without one", edge.from, edge.to),
+          edge.text);
   }
 }
 
@@ -152,7 +154,8 @@ std::vector<WhamShape> parse_wham_shapes(std::string_view text) {
       if (failure != std::errc() || depth == 0) throw std::invalid_argument("expected sizes in brackets");
       if (value < 0 || value > kMostSize) throw std::invalid_argument("a size outside 0 to 2^31");
       current.push_back(value);
-      if (current.size() > kMostSizes || shapes.size() > kMostSizes) throw std::invalid_argument("too many sizes");
+      if (current.size() > kMostSizes || shapes.size() > kMostSizes)
+        throw std::invalid_argument("too many sizes");
       i = static_cast<size_t>(end - text.data());
     }
   }

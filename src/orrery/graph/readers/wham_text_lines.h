@@ -38,7 +38,8 @@ struct WhamGraph {
 };
 
 WhamGraph parse_wham_lines(std::string_view text, const std::string& path);
-// "[[8, 64, 56, 56], [64]]" or "(1, 2)": lists of sizes; a flat list is one shape. Throws std::invalid_argument.
+// "[[8, 64, 56, 56], [64]]" or "(1, 2)": lists of sizes; a flat list is one shape. Throws
+// std::invalid_argument.
 std::vector<WhamShape> parse_wham_shapes(std::string_view text);
 
 }  // namespace orrery::graph

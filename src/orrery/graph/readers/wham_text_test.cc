@@ -44,13 +44,14 @@ TEST(WhamText, depthwise_convolutions_have_work) {
 }
 
 TEST(WhamText, linear_weights_stand_transposed_and_batches_multiply) {
-  EXPECT_EQ(matrix_flops(parsed("a -- Linear -- output_act=[[4, 5, 7]]; saved_tensors=[[4, 5, 3], [7, 3]]\n").graph)
-                .value(),
-            2.0 * 20 * 7 * 3);
-  EXPECT_EQ(matrix_flops(
-                parsed("a -- Bmm -- output_act=[[4, 5, 7]]; saved_tensors=[[4, 5, 3], [4, 3, 7]]\n").graph)
-                .value(),
-            2.0 * 4 * 5 * 7 * 3);
+  EXPECT_EQ(
+      matrix_flops(parsed("a -- Linear -- output_act=[[4, 5, 7]]; saved_tensors=[[4, 5, 3], [7, 3]]\n").graph)
+          .value(),
+      2.0 * 20 * 7 * 3);
+  EXPECT_EQ(
+      matrix_flops(parsed("a -- Bmm -- output_act=[[4, 5, 7]]; saved_tensors=[[4, 5, 3], [4, 3, 7]]\n").graph)
+          .value(),
+      2.0 * 4 * 5 * 7 * 3);
 }
 
 TEST(WhamText, what_is_wrong_is_named_with_its_place) {

@@ -18,6 +18,7 @@ struct Checker {
 };
 constexpr Checker kCheckers[] = {
     {"orrery.experts/1", check_experts_plan},
+    {"orrery.accelerator-plan/1", check_accelerator_plan},
 };
 
 std::string known_schemas() {

@@ -45,6 +45,7 @@ Verification check_plan(const std::string& path, const CheckOptions& options = {
 
 // The checkers, one a kind of plan: `root` is the plan's document.
 Verification check_experts_plan(const Node& root, const std::string& path, const CheckOptions& options);
+Verification check_accelerator_plan(const Node& root, const std::string& path, const CheckOptions& options);
 
 // A claimed figure against its recount: holds within `tolerance` of the larger.
 Claim figure_claim(std::string name, double claimed, double recomputed, double tolerance);
