@@ -116,7 +116,7 @@ class Commands(unittest.TestCase):
         spread = ("predict", "latency", "gpt2-large", "--mode", "train", "--data-parallel", "2", "--pipeline-parallel", "4",
                   "--micro-batches", "4", "--batch", "16", "--sequence", "1024", "--device", "h100-sxm5-80gb")
         text = self.run_in(*spread).stdout
-        for word in ("Stages, 4 micro-batches of 2, 1f1b", "bubble", "between stages", "gradients", "8 x H100"):
+        for word in ("Stages on ", "4 micro-batches of 2, 1f1b", "bubble", "between stages", "gradients", "8 x H100"):
             self.assertIn(word, text)
         answer = json.loads(self.run_in(*spread, "--json", "--pipeline-schedule", "gpipe").stdout)["devices"][0]["iteration"]
         self.assertEqual((answer["devices"], answer["pipeline_schedule"], len(answer["stages"])), (8, "gpipe", 4))

@@ -31,10 +31,15 @@ std::string as_json(const validate::NeuSightValidation& result) {
 Action declare_validate_neusight(CLI::App& app, Common& common) {
   struct Options {
     std::string only, data, document;
+    bool faults = false;
   };
   auto options = std::make_shared<Options>();
   const std::vector<std::string> parts(validate::kNeuSightParts.begin(), validate::kNeuSightParts.end());
   app.add_option("--only", options->only, "Some of the parts, separated by commas: " + join(parts, ", "));
+  app.add_flag(
+      "--faults", options->faults,
+      "Also what each fault of the published predictor and of its graphs costs: its nets are trained "
+      "again with each set right, ten minutes of one core");
   app.add_option("--data", options->data, "The folder of the measured data [$ORRERY_DATA]");
   app.add_option("--document", options->document,
                  "A Markdown file whose tables, between its markers, are made anew");
@@ -43,12 +48,13 @@ Action declare_validate_neusight(CLI::App& app, Common& common) {
   return [&common, options] {
     const char* folder = std::getenv("ORRERY_DATA");
     const std::string data = !options->data.empty() ? options->data : folder ? folder : "";
-    const std::vector<std::string> only =
-        options->only.empty() ? std::vector<std::string>{} : split(options->only, ',');
+    std::vector<std::string> only(validate::kNeuSightParts.begin(), validate::kNeuSightParts.end());
+    if (!options->only.empty()) only = split(options->only, ',');
+    if (options->faults) only.emplace_back(validate::kNeuSightFaults);
     // Read, and its markers looked for, before minutes of work.
     const std::string document = options->document.empty() ? "" : read_file(options->document);
     if (!options->document.empty()) validate::refresh_document(document, options->document, "");
-    Progress progress("validate neusight", only.empty() ? validate::kNeuSightParts.size() : only.size());
+    Progress progress("validate neusight", only.size());
     RunContext context = common.context();
     context.progress = &progress;
     const validate::NeuSightValidation result = validate::validate_neusight(only, data, context);

@@ -112,11 +112,11 @@ Table decision_table(const LatencyReport& report) {
   return table;
 }
 
-Table stage_table(const schedule::IterationForecast& it) {
+Table stage_table(const std::string& device, const schedule::IterationForecast& it) {
   Table table;
-  table.title = it.stages.size() > 1 ? fmt::format("Stages, {} micro-batches of {}, {}", it.micro_batches,
-                                                   it.micro_batch, name(it.schedule))
-                                     : "The device";
+  table.title = it.stages.size() > 1 ? fmt::format("Stages on {}, {} micro-batches of {}, {}", device,
+                                                   it.micro_batches, it.micro_batch, name(it.schedule))
+                                     : "One " + device;
   table.columns = {{"stage"},      {"layers"},    {"forward", "ms"}, {"backward", "ms"},
                    {"busy", "ms"}, {"idle", "%"}, {"kept"}};
   for (size_t s = 0; s < it.stages.size(); ++s) {

@@ -23,7 +23,7 @@ Table class_table(const schedule::LatencyReport& report, graph::Mode phase);
 // An iteration over many devices: a row a stage (layers, time of a micro-batch forwards and backwards, share
 // of the iteration that it works, micro-batches whose activations it keeps), and a row a kind of link (what
 // it carries, how long, how much of that nothing hides).
-Table stage_table(const schedule::IterationForecast& iteration);
+Table stage_table(const std::string& device, const schedule::IterationForecast& iteration);
 Table link_table(const schedule::IterationForecast& iteration);
 
 // The `most` distinct kernels that take the longest, with bounds and bands.

@@ -41,7 +41,7 @@ std::string latency_text(const LatencyReport& report, const TerminalStyle& style
   std::string iterations;
   for (const DeviceAnswer& answer : report.devices) {
     if (!answer.iteration) continue;
-    iterations += "\n" + to_terminal(stage_table(*answer.iteration), style);
+    iterations += "\n" + to_terminal(stage_table(answer.device.title, *answer.iteration), style);
     Table links = link_table(*answer.iteration);
     if (!links.rows.empty()) iterations += "\n" + to_terminal(links, style);
   }

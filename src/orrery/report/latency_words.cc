@@ -316,8 +316,13 @@ std::string trust_in_words(const LatencyReport& report) {
   if (!kernels.empty()) out += "single kernels were measured and compared on " + list_of(kernels) + "; ";
   if (!fitted.empty()) out += "kernels measured on " + list_of(fitted) + " are in the fit; ";
   if (out.empty()) {
-    return report.devices.size() > 1 ? "None of these GPUs was measured: all figures carry over from others."
-                                     : "This GPU was not measured: all figures carry over from others.";
+    const bool gpus = std::all_of(report.devices.begin(), report.devices.end(),
+                                  [](const DeviceAnswer& a) { return a.device.gpu() != nullptr; });
+    const std::string_view noun = gpus ? "GPU" : "accelerator",
+                           source = gpus ? "carry over from others" : "are those of its model";
+    return report.devices.size() > 1
+               ? fmt::format("None of these {}s was measured: all figures {}.", noun, source)
+               : fmt::format("This {} was not measured: all figures {}.", noun, source);
   }
   if (!none.empty()) out += "nothing was measured on " + list_of(none) + "; ";
   out.resize(out.size() - 2);

@@ -10,9 +10,9 @@
 // per iteration: scheduling, input preparation, sampling, the way back to the user.
 //
 // Sustained load: a kernel whose model knows what it takes once power has pulled the clock down
-// (OperatorCost::sustained) takes that; beside it, where the power that the operators would draw exceeds the
-// device's limit, clocks fall: the compute-bound time grows by the factor `derating` (1 = none), a term of
-// its own.
+// (OperatorCost::sustained) takes that, but for the power that the other kernels leave undrawn; beside it,
+// where the power that the operators would draw exceeds the device's limit, clocks fall: the compute-bound
+// time grows by the factor `derating` (1 = none), a term of its own.
 //
 // Bands: an operator model gives each kernel a 90 % band. All runs of one kernel err alike; two kernels of
 // one law on one device err alike in part, those of different laws less. With log standard deviations σ and

@@ -92,6 +92,21 @@ TEST(Forecast, sustained_load_stretches_arithmetic_until_the_power_fits) {
   EXPECT_LE(hot.energy.value.value(), 100 * hot.time.value.value() * (1 + 1e-9));
 }
 
+TEST(Forecast, kernels_that_power_holds_may_draw_what_the_others_leave) {
+  graph::Graph graph = chain(10);
+  ForecastOptions options;
+  options.engine.replay = true;
+  auto time = [&](double light) {
+    std::vector<cost::OperatorCost> costs = {cost_of(light), cost_of(3e-5, cost::Bound::Power)};
+    costs[1].sustained = Seconds(4e-5);
+    return forecast(graph, costs, device(100), options).time.value.value();
+  };
+  EXPECT_NEAR(time(0), 5 * 4e-5, 1e-12);              // products alone: at the power's pace
+  EXPECT_NEAR(time(1e-3), 5 * (3e-5 + 1e-3), 1e-12);  // much light work: none is held
+  EXPECT_GT(time(1e-5), 5 * (3e-5 + 1e-5));
+  EXPECT_LT(time(1e-5), 5 * (4e-5 + 1e-5));
+}
+
 TEST(Forecast, a_layers_timeline_holds_its_operators_in_order) {
   graph::Graph graph = chain(10);
   std::vector<cost::OperatorCost> costs = {cost_of(1e-5), cost_of(3e-5)};

@@ -214,7 +214,9 @@ void eager_unary(EagerNode& n) {
 }
 
 void eager_power(EagerNode& n) {
-  n.eager->backward = {n.pass(OperatorKind::Power, 1), n.pass(OperatorKind::Multiply, 1),
+  // Squares and cubes, which PyTorch multiplies out.
+  n.eager->forward = {n.pass(OperatorKind::Multiply, 1)};
+  n.eager->backward = {n.pass(OperatorKind::Multiply, 1), n.pass(OperatorKind::Multiply, 1),
                        n.pass(OperatorKind::Multiply, 2)};
 }
 

@@ -39,7 +39,6 @@ constexpr Switch kSwitches[] = {
      [](NeuSightOptions& o, const NeuSightOptions& c) { o.devices = c.devices; }},
     {"all of them", "preset neusight-corrected", [](NeuSightOptions& o, const NeuSightOptions& c) { o = c; }},
 };
-static_assert(std::size(kSwitches) == kNeuSightChanges);
 
 // Switches that only matter when an operator is priced.
 bool only_pricing(const Switch& change) {
@@ -67,10 +66,12 @@ std::vector<NeuSightChange> neusight_changes(const std::string& data_folder, con
   const NeuSightOptions paper = cost::neusight_preset("neusight-paper"),
                         corrected = cost::neusight_preset("neusight-corrected");
   RunContext quiet = context;
-  quiet.progress = nullptr;  // a step here is a change, not a net
+  quiet.progress = nullptr;
   std::shared_ptr<const cost::Weights> published;
   std::vector<NeuSightChange> changes;
   for (const Switch& change : kSwitches) {
+    if (context.stop.stop_requested()) throw Interrupted();
+    if (context.progress) context.progress->note(change.fault);
     NeuSightOptions options = paper;
     change.turn(options, corrected);
     std::shared_ptr<const cost::Weights> weights = published;
@@ -81,7 +82,6 @@ std::vector<NeuSightChange> neusight_changes(const std::string& data_folder, con
     changes.push_back(scored(change, data_folder,
                              std::make_shared<cost::NeuSightModel>(
                                  weights, cost::PricingSwitches{options.tile_search, options.memory_share})));
-    if (context.progress) context.progress->advance();
   }
   return changes;
 }

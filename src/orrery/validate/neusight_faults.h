@@ -20,8 +20,6 @@ struct NeuSightChange {
 
 // The first entry is the published program, the last has all changes. A minute and a half of one core each.
 std::vector<NeuSightChange> neusight_changes(const std::string& data_folder, const RunContext& context);
-inline constexpr uint64_t kNeuSightChanges = 10;  // steps of progress
-
 report::Table neusight_change_table(const std::vector<NeuSightChange>& changes);
 
 }  // namespace orrery::validate

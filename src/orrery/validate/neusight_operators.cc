@@ -19,7 +19,8 @@ constexpr double kLeastMeasured = 50e-6;  // s, of an operator of a model
 // Predictions and measurements of one GPU and class, a column a predictor.
 struct Group {
   std::vector<std::vector<double>> predicted, measured;
-  explicit Group(size_t columns = 0) : predicted(columns), measured(columns) {}
+  std::vector<size_t> covered;
+  explicit Group(size_t columns = 0) : predicted(columns), measured(columns), covered(columns) {}
   void add(size_t column, double prediction, double measurement) {
     if (!std::isfinite(prediction)) return;
     predicted[column].push_back(prediction);
@@ -55,6 +56,7 @@ std::vector<NeuSightScore> scores_of(const Groups& groups, const std::vector<std
       score.median = learn::median_absolute_error(group.predicted[c], group.measured[c]);
       score.weighted = learn::weighted_absolute_error(group.predicted[c], group.measured[c]);
       score.bias = learn::bias(group.predicted[c], group.measured[c]);
+      score.covered = static_cast<double>(group.covered[c]) / static_cast<double>(score.rows);
       scores.push_back(std::move(score));
     }
   }
@@ -138,7 +140,9 @@ std::vector<NeuSightScore> score_neusight_kernels(const std::string& data_folder
         const size_t row = of_gpu[i];
         auto [at, fresh] =
             groups.try_emplace({title, class_of_kernel(table.cell(row, op))}, predictors.size());
-        at->second.add(c, costs[i].time.value(), table.number(row, latency) / 1e3);
+        const double measured = table.number(row, latency) / 1e3, time = costs[i].time.value();
+        at->second.add(c, time, measured);
+        at->second.covered[c] += measured >= time * costs[i].low && measured <= time * costs[i].high;
       }
     }
   }
@@ -199,6 +203,16 @@ std::vector<double> weighted_errors_by_class(const std::string& data_folder,
   std::vector<double> errors;
   for (size_t c = 0; c <= kClasses; ++c) errors.push_back(measured[c] > 0 ? off[c] / measured[c] : 0);
   return errors;
+}
+
+report::Table neusight_band_table(const std::vector<NeuSightScore>& scores,
+                                  const std::vector<std::string>& predictors) {
+  std::vector<NeuSightScore> chosen;
+  for (const NeuSightScore& score : scores) {
+    if (std::ranges::find(predictors, score.predictor) != predictors.end()) chosen.push_back(score);
+  }
+  return table_of("Kernels timed alone, share within the 90 % band", chosen, predictors,
+                  &NeuSightScore::covered);
 }
 
 std::vector<report::Table> neusight_score_tables(const std::string& title,

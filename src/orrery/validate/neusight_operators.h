@@ -26,6 +26,7 @@ struct NeuSightScore {
   // Of |predicted / measured − 1|: mean, median; Σ |predicted − measured| / Σ measured; mean of predicted /
   // measured − 1.
   double mean = 0, median = 0, weighted = 0, bias = 0;
+  double covered = 0;  // share of the kernels within the predictor's 90 % band; operators of models: 0
 };
 
 enum class NeuSightPass : uint8_t { Forward, Backward };
@@ -42,6 +43,10 @@ std::vector<NeuSightScore> score_neusight_operators(const std::string& data_fold
 // in order, and last of all operators together.
 std::vector<double> weighted_errors_by_class(const std::string& data_folder, const NeuSightPredictor&,
                                              NeuSightPass pass, bool unseen);
+
+// How many kernels lie within the 90 % bands of predictors: GPUs and classes down.
+report::Table neusight_band_table(const std::vector<NeuSightScore>& scores,
+                                  const std::vector<std::string>& predictors);
 
 // GPUs and classes down, predictors across, a table each for the time-weighted and the median error and, for
 // kernels, the mean.

@@ -14,7 +14,7 @@
 namespace orrery::cost {
 namespace {
 
-constexpr double kFewestSeconds = 1e-7, kNearCap = .95;
+constexpr double kFewestSeconds = 1e-7, kNearCap = .95, kHostBound = 1.4;
 constexpr size_t kEffects = 4;
 constexpr double Fp32Effects::*kEffectFields[kEffects] = {&Fp32Effects::rate, &Fp32Effects::power,
                                                           &Fp32Effects::memory, &Fp32Effects::launch};
@@ -84,6 +84,10 @@ Chosen choose(const Fp32Data& data, Fp32Purpose purpose, const std::set<std::str
   return chosen;
 }
 
+// Elementwise kernels follow their law to a few percent, the others to a tenth: they tell what a GPU's memory
+// reaches, and count by their variance.
+constexpr double kElementwiseWeight = 9;
+
 Fp32Constants unpack(std::span<const double> x) {
   Fp32Constants c{};
   const auto parameters = fp32_parameters();
@@ -104,6 +108,9 @@ Fp32Model fit_fp32_law(const Fp32Data& data, Fp32Purpose purpose, const std::set
   for (const hardware::Device& d : data.devices) devices.push_back(fp32_device(d));
   const Chosen chosen =
       choose(data, purpose, leave_out, options.rows_per_cell, options.aligned_weight, options.seed);
+  std::vector<double> weights = chosen.weight;
+  for (size_t j = 0; j < weights.size(); ++j)
+    if (data.rows[chosen.rows[j]].call.kernel == Fp32Class::Elementwise) weights[j] *= kElementwiseWeight;
   std::vector<Fp32Effects> effects(data.devices.size());
   learn::LeastSquaresOptions fit;
   fit.noise = options.noise;
@@ -123,15 +130,14 @@ Fp32Model fit_fp32_law(const Fp32Data& data, Fp32Purpose purpose, const std::set
         out[j] = std::log(law_seconds(row, devices[row.gpu], c, effects[row.gpu]) / row.seconds);
       }
     };
-    constants =
-        unpack(learn::fit_least_squares(parameters, shared, chosen.rows.size(), chosen.weight, fit).value);
+    constants = unpack(learn::fit_least_squares(parameters, shared, chosen.rows.size(), weights, fit).value);
     for (size_t gpu = 0; gpu < devices.size(); ++gpu) {
       std::vector<size_t> own;
       std::vector<double> weight;
       for (size_t j = 0; j < chosen.rows.size(); ++j) {
         if (data.rows[chosen.rows[j]].gpu != gpu) continue;
         own.push_back(chosen.rows[j]);
-        weight.push_back(chosen.weight[j]);
+        weight.push_back(weights[j]);
       }
       if (own.empty()) continue;
       std::vector<learn::FitParameter> factors;
@@ -171,13 +177,13 @@ Fp32Model fit_fp32_law(const Fp32Data& data, Fp32Purpose purpose, const std::set
       const Fp32Parts parts =
           fp32_law(row.call, devices[row.gpu], constants, effects[row.gpu], setting_of(row.source));
       const double body = row.seconds - parts.start;
-      if (body < std::max(kFewestSeconds, .1 * row.seconds)) continue;  // all launch: teaches nothing
+      if (body < kFewestSeconds || row.seconds < kHostBound * parts.host) continue;  // tells of the host
       const bool batched = row.call.kernel == Fp32Class::Batched;
       if (!batched && parts.power > kNearCap * parts.uncapped) continue;  // tells of power, not of tiles
       const Fp32Features f = fp32_features(row.call, parts, devices[row.gpu]);
       features.insert(features.end(), f.begin(), f.end());
-      target.push_back(std::log(body / (batched ? parts.time - parts.start : parts.uncapped)));
-      weight.push_back(rows.weight[j] * body / row.seconds);
+      target.push_back(std::log(body / (batched ? parts.body : parts.uncapped)));
+      weight.push_back(rows.weight[j] * std::pow(body / row.seconds, 2));
     }
     if (target.size() < 200) continue;
     learn::BoostedTreesOptions trees;

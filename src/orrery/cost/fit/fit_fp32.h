@@ -18,7 +18,7 @@ struct Fp32FitOptions {
   size_t tree_rows_per_cell = 4000;  // the same for the trees
   double noise = .12, huber = 1.2, prior_weight = 6;
   Fp32Effects effect_spread = {.06, .1, .06, .4};
-  int iterations = 12, rounds = 2;
+  int iterations = 25, rounds = 3;
   int trees = 150, leaves = 24;
   double learning_rate = .08;
   double aligned_weight = 4;   // of rows whose sizes are multiples of 32, as real models' are

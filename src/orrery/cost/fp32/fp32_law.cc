@@ -25,16 +25,20 @@ constexpr double kShortestCut = 64;  // of the contraction
 
 constexpr Fp32Parameter kParameters[] = {
     {"host_product_s", &Fp32Constants::host_product, 40e-6, .2},
-    {"host_vector_s", &Fp32Constants::host_vector, 22e-6, .2},
+    {"host_vector_s", &Fp32Constants::host_vector, 30e-6, .2},
     {"host_norm_s", &Fp32Constants::host_norm, 42e-6, .2},
     {"kernel_s", &Fp32Constants::kernel, 3e-6, .05},
-    {"events_s", &Fp32Constants::events, 8e-6, .3},
+    {"lead", &Fp32Constants::lead, .5, .2},
+    {"lead_cdna", &Fp32Constants::lead_cdna, .8, .2},
+    {"lead_product", &Fp32Constants::lead_product, .9, .1},
+    {"bracketed", &Fp32Constants::bracketed, .75, .1},
     {"efficiency_64_lanes", &Fp32Constants::efficiency_64, .97, .03},
     {"efficiency_128_lanes", &Fp32Constants::efficiency_128, .80, .01},
     {"efficiency_matrix", &Fp32Constants::efficiency_matrix, .75, .15},
     {"reload", &Fp32Constants::reload, 2, .6},
     {"prologue_cycles", &Fp32Constants::prologue, 1500, .5},
     {"order", &Fp32Constants::order, 3, .25},
+    {"order_vector", &Fp32Constants::order_vector, 5, .25},
     {"partial_wave", &Fp32Constants::partial_wave, .3, .5},
     {"cache_bytes_per_clock", &Fp32Constants::cache_bytes, 32, .4},
     {"split_s", &Fp32Constants::split, 4e-6, .4},
@@ -53,11 +57,13 @@ constexpr Fp32Parameter kParameters[] = {
     {"reread_hold", &Fp32Constants::reread_hold, .6, .15},
     {"idle_tile", &Fp32Constants::idle_tile, .8, .2},
     {"issue", &Fp32Constants::issue, 16, .4},
-    {"issue_heavy", &Fp32Constants::issue_heavy, 8, .4},
+    {"issue_power", &Fp32Constants::issue_power, 1.2, .4},
+    {"issue_power_cdna", &Fp32Constants::issue_power_cdna, .35, .4},
+    {"issue_shared", &Fp32Constants::issue_shared, 1.25, .1},  // 64 integer lanes, some 50 instructions
     {"issue_softmax", &Fp32Constants::issue_softmax, 6, .4},
     {"issue_norm", &Fp32Constants::issue_norm, 8, .4},
     {"row_softmax_cycles", &Fp32Constants::row_softmax, 2000, .4},
-    {"step_softmax_cycles", &Fp32Constants::step_softmax, 1500, .4},
+    {"step_softmax_cycles", &Fp32Constants::step_softmax, 1500, .15},
     {"row_norm_cycles", &Fp32Constants::row_norm, 1500, .25},
     {"step_norm_cycles", &Fp32Constants::step_norm, 600, .25},
     {"softmax_rereads", &Fp32Constants::softmax_rereads, 2, .1},
@@ -176,7 +182,14 @@ void vector(const Fp32Call& s, const Fp32Device& d, const Fp32Constants& c, cons
   const double bytes = s.read + s.written;
   double elements = s.rows * s.columns;
   const double held = held_share(bytes, d, c);
-  double again = 0, per_clock = s.heavy > 1 ? c.issue_heavy : c.issue, rows_wait = 0;
+  const double power = d.family == Fp32Family::Cdna ? c.issue_power_cdna : c.issue_power;
+  double again = 0, per_clock = s.heavy > 1 ? power : c.issue, rows_wait = 0;
+  if (s.shared > 0) {
+    // Between two uses of an element pass the operand itself, what it meets and the result.
+    const double lost = 1 - held_share(3 * s.shared, d, c);
+    again = lost * std::max(0., s.written - s.shared);
+    per_clock = std::min(per_clock, c.issue_shared);
+  }
   if (s.kernel != Fp32Class::Elementwise) {
     const bool norm = s.kernel == Fp32Class::LayerNorm, wide = norm || s.columns > kWarpSoftmax;
     if (wide) {
@@ -202,7 +215,7 @@ void vector(const Fp32Call& s, const Fp32Device& d, const Fp32Constants& c, cons
   out->fill = bytes / (bytes + again);
   out->bytes = bytes * (1 - held) + again * (1 - held);
   out->flops = elements;
-  out->time = out->uncapped = join({out->memory, out->cache, out->compute}, c.order);
+  out->time = out->uncapped = join({out->memory, out->cache, out->compute}, c.order_vector);
 }
 
 double log2_of(double x) {
@@ -267,6 +280,13 @@ bool fp32_call(const graph::OperatorShape& shape, Fp32Call& call) {
   call.rows = std::max(1., static_cast<double>(shape.dims[0]));
   call.columns = std::max(1., static_cast<double>(shape.dims[1]));
   switch (shape.kind) {
+    case OperatorKind::Add:
+    case OperatorKind::Multiply:
+    case OperatorKind::Divide: {
+      const graph::VectorSize size = graph::vector_size(shape);
+      if (size.inputs > 0) call.shared = static_cast<double>(size.broadcast) * kWord;
+      break;
+    }
     case OperatorKind::Softmax:
       call.kernel = Fp32Class::Softmax;
       break;
@@ -345,19 +365,23 @@ Fp32Parts fp32_law(const Fp32Call& call, const Fp32Device& d, const Fp32Constant
     product(call, d, c, pace, &parts);
   else
     vector(call, d, c, pace, &parts);
-  parts.start =
-      setting == Fp32Setting::InModel ? c.kernel
-      : !host ? c.kernel + c.events + (call.kernel == Fp32Class::LayerNorm ? c.host_norm - c.host_vector : 0)
-              : (is_product(call.kernel)               ? c.host_product
-                 : call.kernel == Fp32Class::LayerNorm ? c.host_norm
-                                                       : c.host_vector) *
-                    std::exp(e.launch);
-  parts.time += parts.start;
+  parts.start = c.kernel;
+  if (setting != Fp32Setting::InModel) {
+    parts.host = (is_product(call.kernel)               ? c.host_product
+                  : call.kernel == Fp32Class::LayerNorm ? c.host_norm
+                                                        : c.host_vector) *
+                 (host ? 1 : c.bracketed) * std::exp(e.launch);
+    parts.start = parts.host * (is_product(call.kernel)        ? c.lead_product
+                                : d.family == Fp32Family::Cdna ? c.lead_cdna
+                                                               : c.lead);
+  }
+  parts.body = parts.time;
+  parts.time = std::max(parts.host, parts.start + parts.body);
   return parts;
 }
 
 Fp32Features fp32_features(const Fp32Call& s, const Fp32Parts& p, const Fp32Device& d) {
-  const double body = std::max(p.time - p.start, 1e-9);
+  const double body = std::max(p.body, 1e-9);
   Fp32Features f{};
   size_t i = 0;
   auto put = [&](double v) { f[i++] = static_cast<float>(v); };

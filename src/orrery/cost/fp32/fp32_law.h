@@ -14,8 +14,15 @@
 // Power. A sustained product reaches at most share·TDP/e, e in joules per FLOP by process. Power is averaged
 // over milliseconds, so that short calls run faster: cap·(1 + burst·(τ/t)(1 − exp(−t/τ))).
 //
-// Memory-bound kernels: t = join_p(memory, cache, issue). Row reductions (layer norm; softmax wider than
-// 1,024) read their rows again; what the rows in flight leave of L2 decides how much of that goes to DRAM.
+// Memory-bound kernels: t = join_p(memory, cache, issue). A broadcast operand is read from DRAM again for
+// each of its uses where a sweep over it and over what it meets leaves nothing of it in L2; the place of each
+// of its elements is computed, which bounds how fast elements are issued. Row reductions (layer norm; softmax
+// wider than 1,024) read their rows again; what the rows in flight leave of L2 decides how much of that goes
+// to DRAM.
+//
+// Start. A call timed between two events from the host: the first event passes at once, the kernel starts
+// after `lead` of the host's time for the call, and the host's rest, up to the second event, passes while the
+// kernel runs: t = max(host, lead·host + kernel), not their sum.
 //
 // Efficiency of each GPU that was measured lies in four factors near 1 (Fp32Effects).
 #pragma once
@@ -43,6 +50,7 @@ struct Fp32Call {
   double window = 1, stride = 1, image = 1;  // convolutions: kernel width, stride, output width
   double rows = 1, columns = 1;
   double read = 0, written = 0;  // bytes, each tensor once
+  double shared = 0;             // bytes of the operand that is read again for others: broadcast
   double heavy = 0;              // operations an element beyond a handful: 1 a transcendental, 2 a power
 };
 // False for kinds that are no FP32 kernel of this law (attention, collectives, views).
@@ -62,11 +70,12 @@ struct Fp32Device {
 Fp32Device fp32_device(const hardware::Device&);  // throws InputError for what is no GPU
 
 struct Fp32Constants {
-  double host_product, host_vector, host_norm;  // s, of a call that is launched and timed from the host
+  double host_product, host_vector, host_norm;  // s, that the host takes for a call
   double kernel;                                // s, of a kernel in a stream
-  double events;                                // s, that two events add
+  double lead, lead_cdna, lead_product;         // of the host's time that passes before the kernel starts
+  double bracketed;                             // of the host's time, for an operator within a model
   double efficiency_64, efficiency_128, efficiency_matrix;  // of peak, by lanes a multiprocessor
-  double reload, prologue, order, partial_wave, cache_bytes, split;
+  double reload, prologue, order, order_vector, partial_wave, cache_bytes, split;
   double unaligned;                      // share more for widths that are no multiple of 4
   double stride_knee;                    // contraction beyond which Pascal's transposed reads slow down
   double stacked_share, graphics_share;  // of nominal bandwidth that copies reach: HBM, GDDR
@@ -76,7 +85,9 @@ struct Fp32Constants {
   double hold_split, hold_one;  // of L2 that holds a repeated call's tensors
   double reread_hold;           // of L2 that holds rows in flight
   double idle_tile;             // of the power that a tile's empty part draws: an exponent
-  double issue, issue_heavy, issue_softmax, issue_norm;   // elements a clock and multiprocessor
+  double issue, issue_power, issue_power_cdna, issue_softmax,
+      issue_norm;                                         // elements a clock and multiprocessor
+  double issue_shared;                                    // the same, where an operand's place is computed
   double row_softmax, step_softmax, row_norm, step_norm;  // cycles of a row's block, and of each step over it
   double softmax_rereads;
 };
@@ -99,13 +110,14 @@ enum class Fp32Setting : uint8_t {
 };
 
 struct Fp32Parts {
-  double start = 0, compute = 0, cache = 0, memory = 0,
-         power = 0;                               // s; power: the compute time that it forces
-  double uncapped = 0;                            // s, without start and without what power forces
-  double capped = 0;                              // s, at the rate that power sustains
-  double time = 0;                                // s, all joined
-  double waves = 1, fill = 1, tile = 1, cut = 1;  // fill: work asked / work of whole tiles
-  double flops = 0, bytes = 0, held = 0;          // bytes that DRAM moves; share of the call that L2 holds
+  double host = 0, start = 0;  // s: that the host takes, the least time; around the body
+  double compute = 0, cache = 0, memory = 0, power = 0;  // s; power: the compute time that it forces
+  double uncapped = 0;                                   // s, without start and without what power forces
+  double capped = 0;                                     // s, at the rate that power sustains
+  double body = 0;                                       // s, all joined and held by power
+  double time = 0;                                       // s, max(host, start + body)
+  double waves = 1, fill = 1, tile = 1, cut = 1;         // fill: work asked / work of whole tiles
+  double flops = 0, bytes = 0, held = 0;  // bytes that DRAM moves; share of the call that L2 holds
 };
 Fp32Parts fp32_law(const Fp32Call&, const Fp32Device&, const Fp32Constants&, const Fp32Effects&, Fp32Setting);
 

@@ -29,8 +29,7 @@ constexpr EffectField kEffects[] = {{"rate", &Fp32Effects::rate},
                                     {"launch", &Fp32Effects::launch}};
 
 Bound bound_of(const Fp32Parts& p) {
-  const double body = p.time - p.start;
-  if (p.start > body) return Bound::Launch;
+  if (p.time <= p.host || p.start > p.body) return Bound::Launch;
   if (p.power >= std::max({p.compute, p.memory, p.cache})) return Bound::Power;
   if (p.memory >= std::max(p.compute, p.cache)) return Bound::Memory;
   return p.cache >= p.compute ? Bound::Cache : Bound::Compute;
@@ -74,7 +73,6 @@ Fp32Model::Target Fp32Model::target(const hardware::Device& device) const {
 Fp32Cost Fp32Model::price(const Fp32Call& call, const Target& target, Fp32Setting setting) const {
   Fp32Cost cost;
   cost.parts = fp32_law(call, target.device, contents_.constants, target.effects, setting);
-  // What was learned from calls with their launch holds for the kernel within.
   const Fp32Features features = fp32_features(call, cost.parts, target.device);
   const size_t kernel = static_cast<size_t>(call.kernel);
   const learn::BoostedTrees& trees = contents_.residual[kernel];
@@ -84,9 +82,9 @@ Fp32Cost Fp32Model::price(const Fp32Call& call, const Target& target, Fp32Settin
   // Of linears the trees learn how well tiles fill the lanes, which has no say where power sets the pace;
   // batched products run one kernel, whose power they know too.
   const double body = call.kernel == Fp32Class::Batched
-                          ? (cost.parts.time - cost.parts.start) * std::exp(residual)
+                          ? cost.parts.body * std::exp(residual)
                           : std::max(cost.parts.uncapped * std::exp(residual), cost.parts.power);
-  cost.time = cost.parts.start + std::max(body, fp32_floor(call, target.device));
+  cost.time = std::max(cost.parts.host, cost.parts.start + std::max(body, fp32_floor(call, target.device)));
   cost.sustained = std::max(cost.time, cost.parts.start + cost.parts.capped);
   const BandFactors band =
       contents_.band[kernel].factors(features, target.measured ? kMeasured : kUnmeasured);
@@ -100,7 +98,7 @@ std::string Fp32Model::to_json(const std::string& provenance) const {
   using json = nlohmann::ordered_json;
   json root;
   root["format"] = kFormat;
-  root["version"] = 2;
+  root["version"] = 3;
   if (!provenance.empty()) root["provenance"] = json::parse(provenance);
   for (const Fp32Parameter& p : fp32_parameters())
     root["constants"][std::string(p.name)] = rounded(contents_.constants.*p.field);
@@ -125,7 +123,7 @@ Fp32Model Fp32Model::from_json(std::string text, const std::string& file) {
   const Node root = parse_json(std::move(text), file);
   if (root.at("format").as_string() != kFormat)
     root.at("format").fail(fmt::format("expected \"{}\"", kFormat));
-  root.at("version").as_integer(2, 2);
+  root.at("version").as_integer(3, 3);
   Contents contents;
   const Node& constants = root.at("constants");
   for (const Fp32Parameter& p : fp32_parameters())

@@ -63,13 +63,57 @@ TEST(Fp32Model, a_call_from_the_host_costs_more_than_a_kernel_in_a_stream) {
             model.price(call, target, Fp32Setting::InModel).time + 10e-6);
 }
 
+// Twice as much of one dimension, over all GPUs and kinds of kernels. Tiles that fit better, and residuals
+// that were learned, may still make it a little faster, as kernels do.
+TEST(Fp32Model, twice_the_work_is_seldom_faster_and_never_by_much) {
+  const Fp32Model model = shipped();
+  std::vector<Fp32Model::Target> targets;
+  for (const char* gpu : {"p4", "p100", "v100", "t4", "a100-pcie-40gb", "l4", "h100", "mi210", "rtx-4090"})
+    targets.push_back(model.target(hardware::Catalogue::shipped().device(gpu)));
+  Random random(Seed{11});
+  auto size = [&](double most) {
+    return std::floor(std::exp2(most * static_cast<double>(random.index(1000)) / 1000));
+  };
+  constexpr size_t kPairs = 20'000;
+  size_t law_faster = 0, faster = 0;
+  double worst = 0;
+  for (size_t i = 0; i < kPairs; ++i) {
+    Fp32Call call;
+    call.kernel = static_cast<Fp32Class>(random.index(kFp32Classes));
+    if (call.kernel == Fp32Class::Convolution) call.kernel = Fp32Class::Linear;
+    Fp32Call twice;
+    if (is_product(call.kernel)) {
+      call.batch = call.kernel == Fp32Class::Batched ? size(8) + 1 : 1;
+      call.m = size(13), call.n = size(13), call.k = size(13);
+      twice = call;
+      double* dims[] = {&twice.m, &twice.n, &twice.k};
+      *dims[random.index(3)] *= 2;
+    } else {
+      call.rows = size(16), call.columns = size(14);
+      call.read = call.written = 4 * call.rows * call.columns;
+      twice = call;
+      twice.rows *= 2, twice.read *= 2, twice.written *= 2;
+    }
+    const Fp32Model::Target& target = targets[random.index(targets.size())];
+    for (Fp32Setting setting : {Fp32Setting::InModel, Fp32Setting::FromHost}) {
+      const Fp32Cost once = model.price(call, target, setting), more = model.price(twice, target, setting);
+      law_faster += more.parts.time < once.parts.time * (1 - 1e-9);
+      faster += more.time < once.time;
+      worst = std::max(worst, once.time / more.time - 1);
+    }
+  }
+  EXPECT_LT(law_faster, 2 * kPairs / 50);
+  EXPECT_LT(faster, 2 * kPairs / 15);
+  EXPECT_LT(worst, .3);
+}
+
 TEST(Fp32Law, power_binds_long_products_of_a_small_card_and_short_ones_less) {
   const Fp32Constants c = central_fp32_constants();
   const Fp32Device l4 = fp32_device(hardware::Catalogue::shipped().device("l4"));
   auto rate = [&](double m) {
     const Fp32Call call = linear(m, 4096, 4096);
     const Fp32Parts parts = fp32_law(call, l4, c, {}, Fp32Setting::InModel);
-    return parts.flops / (parts.time - parts.start);
+    return parts.flops / parts.body;
   };
   EXPECT_LT(rate(65536), .5 * l4.lane_rate);
   EXPECT_GT(rate(1024), 1.2 * rate(65536));
@@ -88,6 +132,35 @@ TEST(Fp32Law, wide_softmax_reads_its_rows_again_once_rows_in_flight_exceed_the_c
   };
   EXPECT_NEAR(moved(1024), 1, .02);
   EXPECT_GT(moved(16384), 1.8);
+}
+
+TEST(Fp32Law, an_operand_that_is_shared_is_read_again_once_its_sweep_leaves_the_cache) {
+  const Fp32Constants c = central_fp32_constants();
+  const Fp32Device v100 = fp32_device(hardware::Catalogue::shipped().device("v100"));
+  auto moved = [&](int64_t side) {  // scores of 32 heads and one mask for all
+    Fp32Call call;
+    const graph::VectorSize size{.rows = 32 * side, .columns = side, .inputs = 1, .broadcast = side * side};
+    EXPECT_TRUE(fp32_call(graph::make(graph::OperatorKind::Add, size, DataType::FP32), call));
+    return fp32_law(call, v100, c, {}, Fp32Setting::InModel).bytes /
+           (4. * 32 * static_cast<double>(side * side));
+  };
+  EXPECT_NEAR(moved(512), 2, .1);
+  EXPECT_NEAR(moved(2048), 3, .1);
+}
+
+TEST(Fp32Law, the_host_sets_a_floor_and_part_of_its_time_adds_to_long_calls) {
+  const Fp32Constants c = central_fp32_constants();
+  const Fp32Device a100 = fp32_device(hardware::Catalogue::shipped().device("a100-pcie-40gb"));
+  auto time = [&](double bytes, Fp32Setting setting) {
+    Fp32Call call;
+    call.rows = bytes / 8 / 1024;
+    call.columns = 1024;
+    call.read = call.written = bytes / 2;
+    return fp32_law(call, a100, c, {}, setting).time;
+  };
+  EXPECT_DOUBLE_EQ(time(1e5, Fp32Setting::FromHost), c.host_vector);
+  const double kernel = time(1e9, Fp32Setting::InModel) - c.kernel;
+  EXPECT_NEAR(time(1e9, Fp32Setting::FromHost), kernel + c.lead * c.host_vector, 1e-9);
 }
 
 TEST(Fp32Model, refuses_weights_that_are_none) {
