@@ -24,13 +24,14 @@ constexpr double kCuts[] = {1, 2, 4, 8, 16};
 constexpr double kShortestCut = 64;  // of the contraction
 
 constexpr Fp32Parameter kParameters[] = {
-    {"host_product_s", &Fp32Constants::host_product, 40e-6, .2},
+    {"host_product_s", &Fp32Constants::host_product, 50e-6, .2},
+    {"host_batched_s", &Fp32Constants::host_batched, 30e-6, .2},
+    {"host_convolution_s", &Fp32Constants::host_convolution, 50e-6, .2},
     {"host_vector_s", &Fp32Constants::host_vector, 30e-6, .2},
     {"host_norm_s", &Fp32Constants::host_norm, 42e-6, .2},
     {"kernel_s", &Fp32Constants::kernel, 3e-6, .05},
     {"lead", &Fp32Constants::lead, .5, .2},
     {"lead_cdna", &Fp32Constants::lead_cdna, .8, .2},
-    {"lead_product", &Fp32Constants::lead_product, .9, .1},
     {"bracketed", &Fp32Constants::bracketed, .75, .1},
     {"efficiency_64_lanes", &Fp32Constants::efficiency_64, .97, .03},
     {"efficiency_128_lanes", &Fp32Constants::efficiency_128, .80, .01},
@@ -60,6 +61,7 @@ constexpr Fp32Parameter kParameters[] = {
     {"issue_power", &Fp32Constants::issue_power, 1.2, .4},
     {"issue_power_cdna", &Fp32Constants::issue_power_cdna, .35, .4},
     {"issue_shared", &Fp32Constants::issue_shared, 1.25, .1},  // 64 integer lanes, some 50 instructions
+    {"issue_random", &Fp32Constants::issue_random, 1.1, .1},   // ten rounds of Philox an element
     {"issue_softmax", &Fp32Constants::issue_softmax, 6, .4},
     {"issue_norm", &Fp32Constants::issue_norm, 8, .4},
     {"row_softmax_cycles", &Fp32Constants::row_softmax, 2000, .4},
@@ -188,8 +190,9 @@ void vector(const Fp32Call& s, const Fp32Device& d, const Fp32Constants& c, cons
     // Between two uses of an element pass the operand itself, what it meets and the result.
     const double lost = 1 - held_share(3 * s.shared, d, c);
     again = lost * std::max(0., s.written - s.shared);
-    per_clock = std::min(per_clock, c.issue_shared);
   }
+  if (s.placed) per_clock = std::min(per_clock, c.issue_shared);
+  if (s.random) per_clock = std::min(per_clock, c.issue_random);
   if (s.kernel != Fp32Class::Elementwise) {
     const bool norm = s.kernel == Fp32Class::LayerNorm, wide = norm || s.columns > kWarpSoftmax;
     if (wide) {
@@ -216,6 +219,21 @@ void vector(const Fp32Call& s, const Fp32Device& d, const Fp32Constants& c, cons
   out->bytes = bytes * (1 - held) + again * (1 - held);
   out->flops = elements;
   out->time = out->uncapped = join({out->memory, out->cache, out->compute}, c.order_vector);
+}
+
+double host_time(Fp32Class kernel, const Fp32Constants& c) {
+  switch (kernel) {
+    case Fp32Class::Linear:
+      return c.host_product;
+    case Fp32Class::Batched:
+      return c.host_batched;
+    case Fp32Class::Convolution:
+      return c.host_convolution;
+    case Fp32Class::LayerNorm:
+      return c.host_norm;
+    default:
+      return c.host_vector;
+  }
 }
 
 double log2_of(double x) {
@@ -285,8 +303,12 @@ bool fp32_call(const graph::OperatorShape& shape, Fp32Call& call) {
     case OperatorKind::Divide: {
       const graph::VectorSize size = graph::vector_size(shape);
       if (size.inputs > 0) call.shared = static_cast<double>(size.broadcast) * kWord;
+      call.placed = call.shared > 0;
       break;
     }
+    case OperatorKind::Mask:
+      call.placed = graph::vector_size(shape).broadcast > 0;
+      break;
     case OperatorKind::Softmax:
       call.kernel = Fp32Class::Softmax;
       break;
@@ -302,8 +324,11 @@ bool fp32_call(const graph::OperatorShape& shape, Fp32Call& call) {
     case OperatorKind::Silu:
     case OperatorKind::Erf:
     case OperatorKind::Exp:
+      call.heavy = 1;
+      break;
     case OperatorKind::Dropout:
       call.heavy = 1;
+      call.random = true;
       break;
     case OperatorKind::OptimizerStep:
     case OperatorKind::Pooling:
@@ -367,13 +392,8 @@ Fp32Parts fp32_law(const Fp32Call& call, const Fp32Device& d, const Fp32Constant
     vector(call, d, c, pace, &parts);
   parts.start = c.kernel;
   if (setting != Fp32Setting::InModel) {
-    parts.host = (is_product(call.kernel)               ? c.host_product
-                  : call.kernel == Fp32Class::LayerNorm ? c.host_norm
-                                                        : c.host_vector) *
-                 (host ? 1 : c.bracketed) * std::exp(e.launch);
-    parts.start = parts.host * (is_product(call.kernel)        ? c.lead_product
-                                : d.family == Fp32Family::Cdna ? c.lead_cdna
-                                                               : c.lead);
+    parts.host = host_time(call.kernel, c) * (host ? 1 : c.bracketed) * std::exp(e.launch);
+    parts.start = parts.host * (d.family == Fp32Family::Cdna ? c.lead_cdna : c.lead);
   }
   parts.body = parts.time;
   parts.time = std::max(parts.host, parts.start + parts.body);

@@ -52,6 +52,7 @@ struct Fp32Call {
   double read = 0, written = 0;  // bytes, each tensor once
   double shared = 0;             // bytes of the operand that is read again for others: broadcast
   double heavy = 0;              // operations an element beyond a handful: 1 a transcendental, 2 a power
+  bool placed = false, random = false;  // computes the place of each element; draws a random number for it
 };
 // False for kinds that are no FP32 kernel of this law (attention, collectives, views).
 bool fp32_call(const graph::OperatorShape&, Fp32Call& call);
@@ -70,10 +71,10 @@ struct Fp32Device {
 Fp32Device fp32_device(const hardware::Device&);  // throws InputError for what is no GPU
 
 struct Fp32Constants {
-  double host_product, host_vector, host_norm;  // s, that the host takes for a call
-  double kernel;                                // s, of a kernel in a stream
-  double lead, lead_cdna, lead_product;         // of the host's time that passes before the kernel starts
-  double bracketed;                             // of the host's time, for an operator within a model
+  double host_product, host_batched, host_convolution, host_vector, host_norm;  // s, the host's for a call
+  double kernel;                                                                // s, of a kernel in a stream
+  double lead, lead_cdna;  // of the host's time that passes before the kernel starts
+  double bracketed;        // of the host's time, for an operator within a model
   double efficiency_64, efficiency_128, efficiency_matrix;  // of peak, by lanes a multiprocessor
   double reload, prologue, order, order_vector, partial_wave, cache_bytes, split;
   double unaligned;                      // share more for widths that are no multiple of 4
@@ -87,6 +88,7 @@ struct Fp32Constants {
   double idle_tile;             // of the power that a tile's empty part draws: an exponent
   double issue, issue_power, issue_power_cdna, issue_softmax,
       issue_norm;                                         // elements a clock and multiprocessor
+  double issue_random;                                    // the same, where each draws a number
   double issue_shared;                                    // the same, where an operand's place is computed
   double row_softmax, step_softmax, row_norm, step_norm;  // cycles of a row's block, and of each step over it
   double softmax_rereads;
