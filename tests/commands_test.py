@@ -491,6 +491,11 @@ class Commands(unittest.TestCase):
         answer = json.loads(self.run_in("plan", "experts", gaps, "--gpus", "4", "--json").stdout)
         self.assertTrue(any("0" in note and "chain" in note for note in answer["notes"]), answer["notes"])
 
+    def test_maps_for_engines_hold_what_sglang_takes_and_nothing_else(self):
+        document = self.plan_experts()
+        with open(os.path.join(self.folder, "planned", "physical_to_logical_map.json"), encoding="utf-8") as file:
+            self.assertEqual(json.load(file), {"physical_to_logical_map": document["map"]})
+
     def test_weights_that_do_not_fit_are_an_answer(self):
         self.refused("plan", "experts", self.routing(layers=32), "--cluster", "single-h100", "--model", "mixtral-8x22b", says=["GB", "fits"], status=1)
 

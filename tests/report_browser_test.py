@@ -1,6 +1,6 @@
-"""The pages of latency and of a found accelerator as a person meets them, in headless Chromium: at 390 and 1440 px, light and dark, with and without scripts.
+"""The pages of latency, of a found accelerator and of placed experts as a person meets them, in headless Chromium: at 390 and 1440 px, light and dark, with and without scripts.
 
-    report_browser_test.py PROGRAM...    PROGRAM: orrery_report_test, which writes the sample pages; `orrery`, which predicts
+    report_browser_test.py PROGRAM...    PROGRAM: orrery_report_test, which writes the sample pages; `orrery`, which predicts and plans
 
 Checks: no sideways scroll; every text has a contrast of at least 4.5 (3 where it is large) against what lies behind it, chart labels
 too; every number in the text equals the JSON value that it points at, and the charts draw the JSON's values; nothing is asked of the
@@ -24,6 +24,7 @@ RETRIES = 2
 WIDTHS = (390, 1440)
 SECTIONS = ["devices", "trust", "memory", "roofline", "classes", "curves", "timeline", "sources"]
 ACCELERATOR_SECTIONS = ["designs", "front", "binds", "timeline", "next", "sensitivity", "sources"]
+EXPERT_SECTIONS = ["plans", "load", "traffic", "bound", "sensitivity", "transfer", "sources"]
 
 # Looks into a frame of the given width that holds the page, once it has loaded.
 HARNESS = r"""<!doctype html><meta charset="utf-8"><style>html,body{margin:0}iframe{border:0;width:%(width)dpx;height:900px}</style>
@@ -98,6 +99,12 @@ window.onload = () => {
     });
     if (kind === 'front') report.front.forEach((d, i) => { same(kind, sets[0].data[i].x, d.tdp_W); same(kind, sets[0].data[i].y, d.workloads[0].throughput_per_s); });
     if (kind === 'binds') report.best.workloads.forEach((w, i) => same(kind, sets.reduce((s, x) => s + x.data[i], 0), Object.values(w.critical_path_by_s).reduce((s, v) => s + v, 0) * 1e3));
+    if (kind === 'heat') {
+      const rows = report.candidates[chart.canvas.dataset.candidate][chart.canvas.dataset.field];
+      sets[0].data.forEach(p => same(kind, p.value, rows[p.y][p.x]));
+    }
+    if (kind === 'gap') sets.forEach((s, i) => { const field = i ? 'bound' : 'objective'; report.progress.filter(p => p[field] !== null).forEach((p, k) => { same(kind, s.data[k].x, p.seconds); same(kind, s.data[k].y, p[field]); }); });
+    if (kind === 'sensitivity') sets.forEach(s => s.data.forEach(p => same(kind, p.x, p.row.max_over_mean_load)));
     if (kind === 'roofline') sets.forEach(s => s.data.filter(p => p.operator).forEach(p => { same(kind, p.x, p.operator.intensity_flops_per_byte); same(kind, p.y, p.operator.rate_flops_per_second / 1e12); }));
   }
 
@@ -167,13 +174,13 @@ def look(chromium, folder, page, width, scripts=True, dark=False):
 
 
 def check_page(chromium, folder, page, json_file, sections):
+    """`json_file`: what the page must embed; None where the file beside it is another document."""
     problems = []
     size = page.stat().st_size
     if size > LARGEST_PAGE:
         problems.append(f"{size} bytes")
     embedded = json.loads(texts_of(page.read_text())["report"])
-    written = json.loads(json_file.read_text())
-    if embedded != written:
+    if json_file and embedded != json.loads(json_file.read_text()):
         problems.append("the embedded JSON differs from the file beside it")
     for width in WIDTHS:
         for dark in (False, True):
@@ -213,9 +220,22 @@ def write_pages(program, folder):
         found = folder / "accelerator"
         subprocess.run([program, "plan", "accelerator", "--workload", "bert-large", "--batch", "8", "--output", str(found)], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return [(folder / "report.html", folder / "report.json", SECTIONS), (found / "report.html", found / "plan.json", ACCELERATOR_SECTIONS)]
-    subprocess.run([program, "--gtest_filter=LatencySample.*"], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "ORRERY_SAMPLE_OUT": str(folder)})
-    return [(folder / f"{name}.html", folder / f"{name}.json", SECTIONS) for name in ("serving", "training", "hostile")]
+        planned = folder / "planned"
+        examples = pathlib.Path(__file__).resolve().parent.parent / "examples"
+        today = folder / "today.json"
+        today.write_text(json.dumps({"physical_to_logical_map": [list(range(32))] * 8}))
+        model = folder / "config.json"  # a shape for the trace's 32 experts, so that bytes and seconds are known
+        model.write_text(json.dumps({"model_type": "mixtral", "hidden_size": 2048, "intermediate_size": 768, "num_hidden_layers": 8, "vocab_size": 32000,
+                                     "num_attention_heads": 16, "num_key_value_heads": 4, "num_local_experts": 32, "num_experts_per_tok": 4,
+                                     "max_position_embeddings": 4096, "torch_dtype": "bfloat16"}))
+        command = [program, "plan", "experts", str(examples / "moe-routing.tsv.gz"), "--cluster", "dgx-h100", "--model", str(model),
+                   "--profile", str(examples / "moe-routing-code.tsv.gz"), "--current", str(today), "--output", str(planned)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        return [(folder / "report.html", folder / "report.json", SECTIONS), (planned / "report.html", None, EXPERT_SECTIONS),
+                (found / "report.html", found / "plan.json", ACCELERATOR_SECTIONS)]
+    subprocess.run([program, "--gtest_filter=LatencySample.*:ExpertsSample.*"], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "ORRERY_SAMPLE_OUT": str(folder)})
+    return [(folder / f"{name}.html", folder / f"{name}.json", sections)
+            for name, sections in (("serving", SECTIONS), ("training", SECTIONS), ("hostile", SECTIONS), ("experts", EXPERT_SECTIONS))]
 
 
 def main():

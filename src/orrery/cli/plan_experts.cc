@@ -133,6 +133,7 @@ int plan(const Options& o, const Common& common) {
   request.front = o.pareto;
   if (o.balance_weight >= 0) problem.balance_weight = o.balance_weight;
   problem.cut_rounds = o.cut_rounds;
+  request.explore = !common.output.empty();
   request.hold_out = o.hold_out;
   request.step_tokens = static_cast<size_t>(o.step_tokens);
   request.most_moved_percent = o.most_moved;

@@ -156,7 +156,7 @@ std::string plan_map_json(const ExpertPlan& plan) {
   std::string text = "{\"physical_to_logical_map\": [";
   for (size_t l = 0; l < plan.slot_to_expert.size(); ++l)
     text += fmt::format("{}[{}]", l ? ",\n  " : "\n  ", fmt::join(plan.slot_to_expert[l], ", "));
-  return text + fmt::format("\n],\n\"layer_ids\": [{}]}}\n", fmt::join(plan.layer_ids, ", "));
+  return text + "\n]}\n";  // no further key: SGLang hands all of them to a function that knows this one
 }
 
 ExpertPlan plan_of_map(const Node& root, int ranks) {

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <limits>
 #include <numeric>
+#include <utility>
 
 #include "orrery/place/experts_baselines.h"
 
@@ -15,7 +18,7 @@ double bytes_per_vector(const ExpertHardware& on) {
   return std::max(1.0, on.hidden * on.bytes_per_element);
 }
 
-constexpr const char* kMaxOverMeanLoad = "max over mean load";
+constexpr std::string_view kMaxOverMeanLoad = "max over mean load";
 
 // What the objective is, within which caps, and on what part of the recording: what a reader of the plan
 // needs to count it again.
@@ -30,9 +33,9 @@ void tell_what_was_planned(const ExpertRequest& request, ExpertReport& report) {
   report.gpu_memory_bytes = request.hardware.memory;
   const bool copies = problem.slots > first.experts;
   const bool chain = problem.dispatch == Dispatch::Stay && first.layers() > 1 && !copies;
-  report.objective_name = chain                                           ? "transition cost"
-                          : problem.dispatch == Dispatch::Home && !copies ? "ranks per token"
-                                                                          : kMaxOverMeanLoad;
+  report.objective_name = kMaxOverMeanLoad;
+  if (chain) report.objective_name = "transition cost";
+  if (problem.dispatch == Dispatch::Home && !copies) report.objective_name = "ranks per token";
   if (!chain) return;
   report.load_caps = coupled_problem(problem).cap;
   for (size_t p = 0; p < report.load_caps.size(); ++p) {
@@ -99,6 +102,91 @@ class Figures {
   const ExpertRequest& request_;
   const trace::ProfileParts& parts_;
 };
+
+// What a plan is worth as the planner counts it, on the part planned on.
+double objective_of(const ExpertPlan& plan, const ExpertRequest& request, const ExpertReport& report) {
+  const std::vector<const trace::RoutingProfile*>& profiles = request.problem.profiles;
+  double sum = 0, weight = 0;
+  for (const trace::RoutingProfile* profile : profiles) {
+    if (report.objective_name == "ranks per token") {
+      const Replay replay = replay_tokens(*profile->tokens, plan, Dispatch::Home, request.problem.grid, 1);
+      sum += replay.distinct_ranks * static_cast<double>(replay.tokens);
+      weight += static_cast<double>(replay.tokens);
+    } else {
+      sum += crossing_figures(plan, *profile, request.problem.grid).cost;
+      weight += 1;
+    }
+  }
+  return sum / std::max(1.0, weight);
+}
+
+template <class Work>
+double seconds_of(Work&& work) {
+  const auto started = std::chrono::steady_clock::now();
+  std::forward<Work>(work)();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+}
+
+// What plans of growing work reach: where more of it stops to pay. Balance is weighed in all of them, so a
+// later one need not move less.
+void add_progress(const ExpertRequest& request, double seconds, const RunContext& context,
+                  ExpertReport& report) {
+  const ExpertProblem& problem = request.problem;
+  const double unknown = std::numeric_limits<double>::quiet_NaN();
+  const ExpertPlan contiguous =
+      contiguous_plan(*problem.profiles[0], problem.grid.ranks, problem.profiles[0]->experts);
+  report.progress.push_back({0, objective_of(contiguous, request, report), unknown});
+  ExpertPlan first;
+  const double start = seconds_of([&] { first = two_stage_plan(problem.profiles, problem.grid); });
+  report.progress.push_back({start, objective_of(first, request, report), unknown});
+  for (const double share : {1 / 64., 1 / 16., 1 / 4.}) {
+    ExpertProblem part = problem;
+    part.sweeps *= share;
+    part.bound = false;
+    solve::SearchResult<ExpertPlan> found;
+    const double took = seconds_of([&] { found = plan_experts(part, context); });
+    if (took >= seconds) break;
+    report.progress.push_back({std::max(took, report.progress.back().seconds), found.objective, unknown});
+  }
+  report.progress.push_back({std::max(seconds, report.progress.back().seconds), report.search.objective,
+                             report.search.bound > 0 ? report.search.bound : unknown});
+}
+
+void add_sensitivity(const ExpertRequest& request, const trace::ProfileParts& parts,
+                     const RunContext& context, ExpertReport& report) {
+  constexpr double kFifth = .2;
+  const ExpertProblem& problem = request.problem;
+  if (report.objective_name != kMaxOverMeanLoad) {
+    const Figures figures(request, parts);
+    const double slack = problem.max_load - 1;
+    for (const double cap : {1 + slack * (1 - kFifth), problem.max_load, 1 + slack * (1 + kFifth),
+                             1 + 2 * slack, 1 + 4 * slack}) {
+      if (cap == problem.max_load) {
+        report.sensitivity.push_back({"load cap", cap, true, report.ours});
+        continue;
+      }
+      ExpertProblem other = problem;
+      other.max_load = cap;
+      other.bound = false;
+      other.sweeps /= 4;
+      report.sensitivity.push_back({"load cap", cap, false, figures.of(*plan_experts(other, context).best)});
+    }
+  }
+  if (report.ours.step_seconds <= 0) return;
+  for (const double factor : {1 - kFifth, 1.0, 1 + kFifth}) {
+    ExpertRequest other = request;
+    other.hardware.links.inside *= factor;
+    other.hardware.links.between *= factor;
+    report.sensitivity.push_back(
+        {"link speed", factor, factor == 1, Figures(other, parts).of(report.ours.plan)});
+  }
+  for (const double factor : {1 - kFifth, 1.0, 1 + kFifth}) {
+    ExpertRequest other = request;
+    other.step_tokens = static_cast<size_t>(std::llround(factor * static_cast<double>(request.step_tokens)));
+    report.sensitivity.push_back(
+        {"tokens a step", factor, factor == 1, Figures(other, parts).of(report.ours.plan)});
+  }
+}
 
 void add_notes(const ExpertRequest& request, ExpertReport& report) {
   for (const trace::RoutingProfile& profile : request.profiles) {
@@ -170,7 +258,7 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
   if (!request.problem.balance_weight)
     request.problem.balance_weight = choose_balance_weight(request.problem, context);
   report.balance_weight = *request.problem.balance_weight;
-  report.search = plan_experts(request.problem, context);
+  const double seconds = seconds_of([&] { report.search = plan_experts(request.problem, context); });
   tell_what_was_planned(request, report);
   if (request.front) report.front = balance_trials(request.problem, parts[0].later.value_or(first), context);
   if (report.search.objective <= report.search.bound * (1 + 1e-6)) report.search.stop = solve::Stop::Proven;
@@ -205,6 +293,12 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
     report.profile_names.push_back(profile.name);
     report.transfer.push_back(load_figures(report.ours.plan, profile, Split::Optimal).mean);
     report.transfer_contiguous.push_back(load_figures(report.others[0].plan, profile).mean);
+  }
+  if (request.explore && !context.stop.stop_requested()) {
+    const bool changed_within_budget = report.search.bound == 0;
+    if (report.objective_name != kMaxOverMeanLoad && !changed_within_budget && even)
+      add_progress(request, seconds, context, report);
+    add_sensitivity(request, parts[0], context, report);
   }
   add_notes(request, report);
   return report;

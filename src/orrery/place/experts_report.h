@@ -27,6 +27,7 @@ struct ExpertRequest {
   size_t step_tokens = 256;      // of a step, where tokens were recorded
   int most_moved_percent = 100;  // of all slots, against `current`; below 100 the running map is rebalanced
   bool front = false;            // plan also with other weights of balance
+  bool explore = false;          // also how the search went, and what other settings would bring
   std::string command;
 };
 
@@ -42,6 +43,19 @@ struct PlanFigures {
   size_t moved_experts = 0;  // against `current`
 };
 
+// The best that was known after so many seconds; NaN: no bound yet.
+struct SearchPoint {
+  double seconds = 0, objective = 0, bound = 0;
+};
+
+// The map planned again with another load cap, or judged with other links or steps.
+struct SettingFigures {
+  std::string setting;  // "load cap", "link speed", "tokens a step"
+  double value = 0;     // over the mean; times what was asked
+  bool chosen = false;  // the plan's own setting
+  PlanFigures figures;
+};
+
 struct ExpertReport {
   std::string command;
   solve::SearchResult<ExpertPlan> search;
@@ -50,14 +64,16 @@ struct ExpertReport {
   std::vector<std::string> profile_names;
   std::vector<double> transfer;  // max/mean of our plan on each profile
   std::vector<double> transfer_contiguous;
-  double balance_weight = 0;        // that was used
-  std::vector<BalanceTrial> front;  // where asked for: judged on the later part, rising weight, then LPT
+  double balance_weight = 0;          // that was used
+  std::vector<BalanceTrial> front;    // where asked for: judged on the later part, rising weight, then LPT
+  std::vector<SearchPoint> progress;  // empty unless explored
+  std::vector<SettingFigures> sensitivity;  // the same
   bool has_later = false, synthetic = false;
   // What the figures were made from, so that anyone can count them again.
   double hold_out = 0, bytes_per_vector = 1;  // bytes of a token's vector in the replay
   size_t step_tokens = 0;
   trace::WeightRule transitions = trace::WeightRule::AllPairs;
-  const char* objective_name = "";             // "transition cost", "ranks per token", "max over mean load"
+  std::string objective_name;                  // "transition cost", "ranks per token", "max over mean load"
   std::vector<std::vector<double>> load_caps;  // [profile][layer] over the mean, that the plan is held to
   double expert_bytes = 0, gpu_memory_bytes = 0;  // 0: unknown
   Dispatch dispatch = Dispatch::Home;

@@ -109,6 +109,10 @@ ExpertsPage experts_page(const place::ExpertReport& report, const std::vector<st
   if (report.search.bound > 0) page.lower_bound = report.search.bound, page.gap = report.search.gap();
   page.proven_over = report.search.proven_over;
   page.stopped_because = solve::name(report.search.stop);
+  for (const place::SearchPoint& point : report.progress)
+    page.progress.push_back({point.seconds, point.objective, point.bound});
+  for (const place::SettingFigures& row : report.sensitivity)
+    page.sensitivity.push_back({row.setting, row.value, row.chosen, candidate_of(row.figures).figures});
   for (size_t p = 0; p < report.transfer.size(); ++p) {
     ExpertTransfer row{join(report.profile_names, " and "), report.profile_names[p], {}, {}};
     row.figures.max_over_mean_load = report.transfer[p];

@@ -46,16 +46,21 @@
     plugins: {tooltip: {callbacks: {label: item => `${item.dataset.label}: ${number(item.raw.y)} after ${number(item.raw.x)} s`}}}}});
 
   const sensitivity = () => {
-    const settings = [...new Set(report.sensitivity.map(s => s.setting))];
-    const traffic = report.sensitivity.some(s => s.cross_gpu_fraction !== null);
-    const y = s => traffic ? s.cross_gpu_fraction * 100 : s.step_s * 1e3;
+    // What the plan trades balance for: crossings where tokens stay, bytes where they go home, else time.
+    const known = field => report.sensitivity.every(s => s[field] !== null);
+    const [field, scale, unit] = report.dispatch === 'stay' && known('cross_gpu_fraction') ? ['cross_gpu_fraction', 100, 'leaves its GPU, %']
+      : known('all_to_all_bytes') ? ['all_to_all_bytes', 1e-6, 'all-to-all, MB'] : ['step_s', 1e3, 'expert layers, ms'];
+    const y = s => s[field] * scale;
+    // A setting that moves neither is told by the table alone.
+    const settings = [...new Set(report.sensitivity.map(s => s.setting))].filter(setting =>
+      new Set(report.sensitivity.filter(s => s.setting === setting).map(s => `${s.max_over_mean_load} ${y(s)}`)).size > 1);
     return {
       type: 'scatter',
       data: {datasets: settings.map((setting, i) => ({label: setting, backgroundColor: series(i), borderColor: series(i), showLine: true, borderWidth: 1.5,
         data: report.sensitivity.filter(s => s.setting === setting).map(s => ({x: s.max_over_mean_load, y: y(s), row: s})),
         pointRadius: c => c.raw?.row.chosen ? 7 : 4, pointStyle: c => c.raw?.row.chosen ? 'rectRot' : 'circle'}))},
       options: {scales: {x: {grid: thin, title: {display: true, text: 'load, max/mean'}, ticks: {callback: v => v.toFixed(2)}},
-        y: {grid: thin, title: {display: true, text: traffic ? 'leaves its GPU, %' : 'expert layers, ms'}, ticks: {callback: number}}},
+        y: {grid: thin, title: {display: true, text: unit}, ticks: {callback: number}}},
       plugins: {tooltip: {callbacks: {label: item => `${item.raw.row.setting} ${number(item.raw.row.value)}: ${item.raw.x.toFixed(3)}, ${number(item.raw.y)}`}}}}};
   };
 
