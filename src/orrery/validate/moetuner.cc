@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 
 #include "orrery/base/error.h"
 #include "orrery/base/text.h"
@@ -45,6 +46,12 @@ double seconds_of(const std::function<void()>& work) {
   const auto started = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+}
+
+double processor_seconds_of(const std::function<void()>& work) {
+  const std::clock_t started = std::clock();
+  work();
+  return static_cast<double>(std::clock() - started) / CLOCKS_PER_SEC;
 }
 
 MoeTunerValidation validate_moetuner(const MoeTunerRequest& request, const RunContext& context) {

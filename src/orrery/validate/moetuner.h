@@ -39,9 +39,9 @@ struct MoeTunerValidation {
 };
 
 struct MoeTunerRequest {
-  std::vector<std::string> parts;     // of kMoeTunerParts; empty: all but cuts and scale
-  std::string data;                   // holds moetuner/; empty: parts that need it are skipped
-  std::string examples = "examples";  // holds moe-routing.tsv.gz and moe-routing-code.tsv.gz
+  std::vector<std::string> parts = {};  // of kMoeTunerParts; empty: all but cuts and scale
+  std::string data = {};                // holds moetuner/; empty: parts that need it are skipped
+  std::string examples = "examples";    // holds moe-routing.tsv.gz and moe-routing-code.tsv.gz
 };
 // Throws InputError for a part that does not exist and for files that are missing, Interrupted.
 MoeTunerValidation validate_moetuner(const MoeTunerRequest& request, const RunContext& context);
@@ -75,5 +75,7 @@ trace::RoutingProfile mixtral_tokens(const MoeTunerPart& part, const std::string
                                      trace::WeightRule rule);
 place::RankGrid uniform_grid(int ranks);
 double seconds_of(const std::function<void()>& work);
+double processor_seconds_of(
+    const std::function<void()>& work);  // of all threads; not disturbed by other processes
 
 }  // namespace orrery::validate

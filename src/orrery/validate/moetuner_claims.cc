@@ -75,7 +75,7 @@ void where_transitions_cannot_help(const MoeTunerPart& part) {
     const place::ExpertPlan stay = *place::plan_experts(problem, part.context).best;
     problem.dispatch = place::Dispatch::Home;
     const place::ExpertPlan home = *place::plan_experts(problem, part.context).best;
-    const std::pair<const char*, const place::ExpertPlan&> plans[] = {
+    const std::pair<const char*, place::ExpertPlan> plans[] = {
         {"contiguous", contiguous},
         {"two-stage", place::two_stage_plan(one, grid)},
         {"joint, by transitions", stay},

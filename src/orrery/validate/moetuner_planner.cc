@@ -45,7 +45,7 @@ void moetuner_planner(const MoeTunerPart& part) {
                   {"joint"},
                   {"bound"},
                   {"gap", "%"},
-                  {"time", "s"}}};
+                  {"processor time", "s"}}};
   for (const Target& target : kTargets) {
     const trace::RoutingProfile profile = olmoe(part, target.domain, target.rule);
     place::ExpertProblem problem;
@@ -56,7 +56,7 @@ void moetuner_planner(const MoeTunerPart& part) {
     solve::SearchResult<place::ExpertPlan> found;
     RunContext one = part.context;
     one.threads = 1;
-    const double seconds = seconds_of([&] { found = place::plan_experts(problem, one); });
+    const double seconds = processor_seconds_of([&] { found = place::plan_experts(problem, one); });
     auto cell = [&](const place::ExpertPlan& plan) {
       return fmt::format("{:.4f} [{:.3f}]", place::crossing_figures(plan, profile, problem.grid).cross_gpu,
                          place::load_figures(plan, profile).mean);
