@@ -26,6 +26,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 HELD_OUT = .2
+STEP = 256  # tokens
 BEGIN, END = "<!-- peers -->", "<!-- peers end -->"
 
 
@@ -122,8 +123,8 @@ def eplb(routing, ranks, wheels):
     return result
 
 
-def ours(orrery, path, ranks, dispatch, seconds):
-    command = [orrery, "plan", "experts", str(path), "--gpus", str(ranks), "--dispatch", dispatch, "--time", str(seconds), "--json"]
+def ours(orrery, path, ranks, dispatch, seconds, *more):
+    command = [orrery, "plan", "experts", str(path), "--gpus", str(ranks), "--dispatch", dispatch, "--time", str(seconds), "--threads", "1", "--json", *more]
     document = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     result = np.zeros((len(document["map"]), document["experts"]), int)
     for l, slots in enumerate(document["map"]):
@@ -269,6 +270,8 @@ def judge(routing, rank_of, ranks):
     load = np.array([np.bincount(at[:, l].ravel(), minlength=ranks) for l in range(routing.layers)])
     distinct = np.zeros((*at.shape[:2], ranks), bool)
     np.put_along_axis(distinct, at, True, 2)
+    steps = [at[t:t + STEP] for t in range(0, len(at) - STEP + 1, STEP)] or [at]
+    by_step = [np.bincount(s[:, l].ravel(), minlength=ranks) for s in steps for l in range(routing.layers)]
     home = np.broadcast_to((routing.sequence % ranks)[:, None], at.shape[:2])
     def away(where):
         return distinct.sum(2) - np.take_along_axis(distinct, where[..., None], 2)[..., 0]
@@ -276,7 +279,7 @@ def judge(routing, rank_of, ranks):
     source = np.concatenate([owner[:, :1], owner[:, :-1]], 1)
     crossing = np.mean([(rank_of[l][:, None] != rank_of[l + 1][None, :]).ravel() @ (w := routing.transitions(l)).ravel() / w.sum()
                         for l in range(routing.layers - 1)])
-    return {"balance": (load.max(1) / load.mean(1)).mean(), "crossing": crossing, "stay": (away(source) + away(owner)).mean(),
+    return {"balance": (load.max(1) / load.mean(1)).mean(), "step": np.mean([n.mean() / n.max() for n in by_step]), "crossing": crossing, "stay": (away(source) + away(owner)).mean(),
             "home": 2 * away(home).mean(), "naive": 2 * (at != home[..., None]).sum(2).mean()}
 
 
@@ -306,19 +309,20 @@ def side_by_side(options, path, ranks):
     add("two-stage, exact matching", lambda: match_clusters(planned, lpt(planned, ranks), ranks))
     add("the paper's two programs, HiGHS", lambda: paper(planned, ranks, options.time))
     for dispatch in ("stay", "home"):
-        def make(dispatch=dispatch):
-            rank_of, document = ours(options.orrery, path, ranks, dispatch, options.time)
-            return rank_of, f"bound {document['lower_bound']:.4g}, gap {100 * document['gap']:.1f} %"
-        add(f"ours, --dispatch {dispatch}", make)
+        for more in ((), ("--balance-weight", "0")):
+            def make(dispatch=dispatch, more=more):
+                rank_of, document = ours(options.orrery, path, ranks, dispatch, options.time, *more)
+                return rank_of, f"bound {document['lower_bound']:.4g}, gap {100 * document['gap']:.1f} %"
+            add(f"ours, --dispatch {dispatch}{' ' if more else ''}{' '.join(more)}", make)
     text = [f"**{pathlib.Path(path).name.removesuffix('.gz').removesuffix('.tsv')}**: {planned.tokens} tokens to plan on, {later.tokens} to judge on; "
             f"{planned.layers} layers, {experts} experts, top-{planned.k}, {ranks} ranks; limit {options.time:g} s", "",
-            "| plan | load, planned on | load, held out | crossings, planned on | crossings, held out | stay, vectors | home, vectors | naive, vectors | time s | |",
-            "|---|---|---|---|---|---|---|---|---|---|"]
+            "| plan | load, planned on | load, held out | balancedness, held out | crossings, planned on | crossings, held out | stay, vectors | home, vectors | naive, vectors | time s | |",
+            "|---|---|---|---|---|---|---|---|---|---|---|"]
     for name, before, after, seconds, remark in rows:
         if before is None:
-            text.append(f"| {name} | – | – | – | – | – | – | – | {seconds:.2f} | {remark or 'not available'} |")
+            text.append(f"| {name} | – | – | – | – | – | – | – | – | {seconds:.2f} | {remark or 'not available'} |")
         else:
-            text.append(f"| {name} | {before['balance']:.3f} | {after['balance']:.3f} | {before['crossing']:.4f} | {after['crossing']:.4f} | {after['stay']:.3f} "
+            text.append(f"| {name} | {before['balance']:.3f} | {after['balance']:.3f} | {after['step']:.3f} | {before['crossing']:.4f} | {after['crossing']:.4f} | {after['stay']:.3f} "
                         f"| {after['home']:.3f} | {after['naive']:.3f} | {seconds:.2f} | {remark} |")
     return "\n".join(text) + "\n"
 
@@ -362,7 +366,7 @@ def main():
             print(hold_against_program(options, path, int(ranks), options.layers))
         return 0
     text = "\n".join(side_by_side(options, path, int(ranks)) for path, ranks in given)
-    text += ("\nLoad: largest over mean, mean of layers. Crossings: share of transitions. Vectors: moved a token and layer, dispatch and combine, of the "
+    text += ("\nLoad: largest over mean, mean of layers. Balancedness: mean over largest load, step by step of 256 tokens and layer by layer. Crossings: share of transitions. Vectors: moved a token and layer, dispatch and combine, of the "
              "held-out tokens.\n")
     print(text)
     if options.document:
