@@ -211,8 +211,11 @@ def ilp_ranks(routing, clusters, ranks, seconds, gap):
         for c in range(ranks):
             for g in range(ranks):
                 for d in range(ranks):
-                    p.row(0, 0, [(q[c, g, d, h], 1.) for h in range(ranks)] + [(y[l][c][g], -1.)])
-                    p.row(0, 0, [(q[d, h, c, g], 1.) for h in range(ranks)] + [(y[l + 1][c][g], -1.)])
+                    # Given c on g: d is on one rank, and rank d holds one cluster; and the same seen from the next layer.
+                    p.row(0, 0, [(q[c, g, d, k], 1.) for k in range(ranks)] + [(y[l][c][g], -1.)])
+                    p.row(0, 0, [(q[c, g, k, d], 1.) for k in range(ranks)] + [(y[l][c][g], -1.)])
+                    p.row(0, 0, [(q[d, k, c, g], 1.) for k in range(ranks)] + [(y[l + 1][c][g], -1.)])
+                    p.row(0, 0, [(q[k, d, c, g], 1.) for k in range(ranks)] + [(y[l + 1][c][g], -1.)])
         for g in range(ranks):
             for h in range(ranks):
                 if g != h:
@@ -252,12 +255,16 @@ def joint_program(routing, ranks, cap, seconds):
     for l in range(layers - 1):
         w = routing.transitions(l)
         w /= w.sum()
+        q = np.array([[[[p.column(0, 1, 0. if g == h else w[i, j] / (layers - 1)) for h in range(ranks)] for j in range(n)] for g in range(ranks)]
+                      for i in range(n)])  # i g j h
         for i in range(n):
-            for j in range(n):
-                q = [[p.column(0, 1, 0. if g == h else w[i, j] / (layers - 1)) for h in range(ranks)] for g in range(ranks)]
-                for g in range(ranks):
-                    p.row(0, 0, [(q[g][h], 1.) for h in range(ranks)] + [(x[l][i][g], -1.)])
-                    p.row(0, 0, [(q[h][g], 1.) for h in range(ranks)] + [(x[l + 1][j][g], -1.)])
+            for g in range(ranks):
+                for j in range(n):
+                    p.row(0, 0, [(q[i, g, j, h], 1.) for h in range(ranks)] + [(x[l][i][g], -1.)])
+                    p.row(0, 0, [(q[j, h, i, g], 1.) for h in range(ranks)] + [(x[l + 1][i][g], -1.)])
+                for h in range(ranks):
+                    p.row(0, 0, [(q[i, g, j, h], 1.) for j in range(n)] + [(x[l][i][g], -n / ranks)])
+                    p.row(0, 0, [(q[j, h, i, g], 1.) for j in range(n)] + [(x[l + 1][i][g], -n / ranks)])
     _, objective, bound, status = p.solve(seconds)
     return objective, bound, status
 

@@ -168,13 +168,18 @@ double least_of_program(const std::vector<std::vector<double>>& flow, int ranks)
     for (int c = 0; c < ranks; ++c) {
       for (int g = 0; g < ranks; ++g) {
         for (int d = 0; d < ranks; ++d) {
-          std::vector<solve::Term> over_h{{y(l, c, g), -1}}, over_g{{y(l + 1, c, g), -1}};
-          for (int h = 0; h < ranks; ++h) {
-            over_h.push_back({q(c, g, d, h), 1});
-            over_g.push_back({q(d, h, c, g), 1});
+          // Given c on g: d is on one rank, and rank d holds one cluster; and the same seen from the next
+          // layer.
+          std::vector<solve::Term> rank_of_d{{y(l, c, g), -1}},
+              cluster_on_d = rank_of_d, rank_before{{y(l + 1, c, g), -1}}, cluster_before = rank_before;
+          for (int k = 0; k < ranks; ++k) {
+            rank_of_d.push_back({q(c, g, d, k), 1});
+            cluster_on_d.push_back({q(c, g, k, d), 1});
+            rank_before.push_back({q(d, k, c, g), 1});
+            cluster_before.push_back({q(k, d, c, g), 1});
           }
-          program.add_row(0, 0, over_h);
-          program.add_row(0, 0, over_g);
+          for (const auto& row : {rank_of_d, cluster_on_d, rank_before, cluster_before})
+            program.add_row(0, 0, row);
         }
       }
     }
