@@ -39,7 +39,8 @@ constexpr Figure kFigures[] = {
     {"all_to_all_bytes", "All-to-all", "MB", "of all recorded tokens, by replay", kMega, kSignificant, true},
     {"busiest_port_bytes", "Busiest GPU", "MB", "what the busiest GPU sends or receives", kMega, kSignificant,
      true},
-    {"step_s", "Expert layers", "ms", "predicted time of a step, expert layers and all-to-all", kMilli, kSignificant, true},
+    {"step_s", "Expert layers", "ms", "predicted time of a step, expert layers and all-to-all", kMilli,
+     kSignificant, true},
     {"moved_bytes", "To move", "GB", "expert weights to fetch from today's map", kGiga, kSignificant, true}};
 
 std::string heading(const Figure& figure) {
