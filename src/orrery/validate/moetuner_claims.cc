@@ -62,7 +62,8 @@ void where_transitions_cannot_help(const MoeTunerPart& part) {
                               b = mixtral_tokens(part, "gsm8k0", trace::WeightRule::AllPairs);
   const place::RankGrid grid = uniform_grid(kMixtralRanks);
   double stay_at_home = 0;
-  for (const auto& [made_on, judged_on] : {std::pair{&a, &b}, std::pair{&b, &a}}) {
+  for (const bool forward : {true, false}) {
+    const trace::RoutingProfile *made_on = forward ? &a : &b, *judged_on = forward ? &b : &a;
     const std::vector<const trace::RoutingProfile*> one{made_on};
     const place::ExpertPlan contiguous = place::contiguous_plan(*made_on, kMixtralRanks, 8);
     auto bytes = [&](const place::ExpertPlan& plan, place::Dispatch dispatch) {
@@ -80,11 +81,12 @@ void where_transitions_cannot_help(const MoeTunerPart& part) {
         {"two-stage", place::two_stage_plan(one, grid)},
         {"joint, by transitions", stay},
         {"joint, by who is chosen together", home}};
-    for (const auto& [name, plan] : plans) {
+    for (const auto& named : plans) {
+      const place::ExpertPlan& plan = named.second;
       auto against = [&](place::Dispatch dispatch) {
         return 100 * (bytes(plan, dispatch) / bytes(contiguous, dispatch) - 1);
       };
-      table.rows.push_back({made_on->name, std::string(name),
+      table.rows.push_back({made_on->name, std::string(named.first),
                             report::number(place::load_figures(plan, *made_on).mean, 3),
                             report::number(place::load_figures(plan, *judged_on).mean, 3),
                             report::number(against(place::Dispatch::Stay), 1),
