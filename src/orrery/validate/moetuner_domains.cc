@@ -127,7 +127,8 @@ void moetuner_replay(const MoeTunerPart& part) {
     for (int g = 0; g < kRanks; ++g) {
       for (int h = 0; h < kRanks; ++h)
         largest =
-            std::max(largest, std::abs(replay.pair[static_cast<size_t>(g * kRanks + h)] - counted[{g, h}]));
+            std::max(largest, std::abs(replay.pair[static_cast<size_t>(g) * kRanks + static_cast<size_t>(h)] -
+                                       counted[{g, h}]));
     }
   }
   part.check("11 replay", "home, stay, naive: bytes of every pair of GPUs equal a count by the definitions",

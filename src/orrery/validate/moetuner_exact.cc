@@ -161,7 +161,11 @@ double least_of_program(const std::vector<std::vector<double>>& flow, int ranks)
       for (int g = 0; g < ranks; ++g) {
         for (int d = 0; d < ranks; ++d) {
           for (int h = 0; h < ranks; ++h)
-            program.add_column(0, 1, g == h ? 0 : flow[l][static_cast<size_t>(c * ranks + d)]);
+            program.add_column(
+                0, 1,
+                g == h
+                    ? 0
+                    : flow[l][static_cast<size_t>(c) * static_cast<size_t>(ranks) + static_cast<size_t>(d)]);
         }
       }
     }
