@@ -23,7 +23,7 @@ namespace {
 
 struct Options {
   std::string routing, cluster, model, dispatch = "home", transitions = "all-pairs", current,
-                                       bottleneck = "port";
+                                       bottleneck = "port", format = "sglang";
   std::vector<std::string> profiles;
   int gpus = 0, experts = 0, redundant = 0, cut_rounds = 0, most_moved = 100;
   int64_t step_tokens = 256;
@@ -97,19 +97,48 @@ void check_memory(const place::ExpertRequest& request, const Options& o) {
                     needed / 1e9, o.cluster, on.memory / 1e9));
 }
 
+// The map in the form of an engine, and how that engine is told of it.
+struct MapFile {
+  trace::ExpertMapForm form;
+  const char *name, *use;
+};
+const MapFile& map_file(const std::string& format) {
+  static const MapFile kFiles[] = {
+      {trace::ExpertMapForm::Sglang, "physical_to_logical_map.json", "SGLang: --init-expert-location"},
+      {trace::ExpertMapForm::Vllm, "initial_expert_map.json",
+       "vLLM, as vllm-project/vllm#49572 proposes: eplb_config.initial_expert_map_path"},
+      {trace::ExpertMapForm::Ascend, "expert_map.json", "vllm-ascend: expert_map_path"}};
+  for (const MapFile& file : kFiles) {
+    if (trace::name(file.form) == format) return file;
+  }
+  throw InputError("--format '" + printable(format) + "': expected sglang, vllm or ascend");
+}
+
+// All layers of the model, those without experts too, where it is known.
+int model_layers(const Options& o) {
+  if (o.model.empty()) return 0;
+  int layers = 0;
+  for (const graph::Tower& tower : graph::find_model(o.model).towers) {
+    if (tower.moe) layers = tower.layers;
+  }
+  return layers;
+}
+
 void write_folder(const place::ExpertReport& report, const std::vector<std::string>& files,
-                  const std::string& text, const report::RunInfo& run, const Common& common) {
+                  const std::string& text, const report::RunInfo& run, const Options& o,
+                  const Common& common) {
+  const MapFile& map = map_file(o.format);
   const std::filesystem::path folder(common.output);
   std::error_code failure;
   std::filesystem::create_directories(folder, failure);
   if (failure) throw InputError(Place{common.output, 0, 0}, "cannot be made: " + failure.message());
   write_file(folder / "plan.json", text + "\n");
-  write_file(folder / "physical_to_logical_map.json", place::plan_map_json(report.ours.plan));
-  write_file(folder / "report.html",
-             report::experts_html(report::experts_page(report, files), run,
-                                  {.json_file = "plan.json", .map_file = "physical_to_logical_map.json"}));
+  write_file(folder / map.name, trace::write_expert_map(place::map_of(report.ours.plan), map.form,
+                                                        report.ours.plan.layer_ids, model_layers(o)));
+  write_file(folder / "report.html", report::experts_html(report::experts_page(report, files), run,
+                                                          {.json_file = "plan.json", .map_file = map.name}));
   *common.err << "wrote " << (folder / "report.html").string() << ", plan.json"
-              << " and physical_to_logical_map.json (SGLang: --init-expert-location)\n";
+              << " and " << map.name << " (" << map.use << ")\n";
 }
 
 int plan(const Options& o, const Common& common) {
@@ -139,14 +168,15 @@ int plan(const Options& o, const Common& common) {
   request.most_moved_percent = o.most_moved;
   request.hardware.bottleneck = o.bottleneck == "pair" ? place::Bottleneck::Pair : place::Bottleneck::Port;
   check_memory(request, o);
-  if (!o.current.empty()) request.current = place::read_plan_map(o.current, problem.grid.ranks);
+  if (!o.current.empty())
+    request.current = place::read_current_map(o.current, request.profiles[0], problem.grid.ranks);
   RunContext context = common.context();
   if (o.time > 0) context.time = Seconds(o.time);
   const place::ExpertReport report = place::report_experts(std::move(request), context);
   const report::RunInfo run = report::run_info(
       Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()));
   const std::string text = report::experts_json(report, files, run);
-  if (!common.output.empty()) write_folder(report, files, text, run, common);
+  if (!common.output.empty()) write_folder(report, files, text, run, o, common);
   *common.out << (common.json ? text + "\n" : report::experts_text(report, common.style()));
   return report.search.stop == solve::Stop::Interrupted ? 130 : 0;
 }
@@ -176,7 +206,8 @@ Action declare_plan_experts(CLI::App& app, Common& common) {
       ->capture_default_str();
   app.add_option("--profile", o->profiles,
                  "Further routing of the same model that the load cap must hold for too");
-  app.add_option("--current", o->current, "The map that runs today (physical_to_logical_map JSON)");
+  app.add_option("--current", o->current,
+                 "The map that runs today, in any of the forms that --format writes");
   app.add_option("--most-moved", o->most_moved,
                  "Percent of slots that may fetch another expert than --current has")
       ->check(CLI::Range(0, 100))
@@ -211,7 +242,10 @@ Action declare_plan_experts(CLI::App& app, Common& common) {
   app.add_option("--cut-rounds", o->cut_rounds, "Rounds of transitivity rows that tighten the bound (slow)")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
-  app.add_option("--output", common.output, "A folder for plan.json and physical_to_logical_map.json");
+  app.add_option("--output", common.output, "A folder for plan.json, report.html and the map");
+  app.add_option("--format", o->format, "Whose map is written: sglang, vllm or ascend")
+      ->check(CLI::IsMember({"sglang", "vllm", "ascend"}))
+      ->capture_default_str();
   add_json(app, common);
   add_threads(app, common);
   add_seed(app, common);

@@ -181,6 +181,31 @@ ExpertPlan plan_of_map(const Node& root, int ranks) {
   return plan;
 }
 
+trace::ExpertMap map_of(const ExpertPlan& plan) {
+  return {plan.slot_to_expert, plan.ranks};
+}
+
+ExpertPlan read_current_map(const std::string& path, const trace::RoutingProfile& like, int ranks) {
+  trace::ExpertMap map = trace::read_expert_map(path, like.layer_ids);
+  auto fail = [&](const std::string& message) { throw InputError(Place{path}, message); };
+  if (map.gpus > 0 && map.gpus != ranks)
+    fail(fmt::format("the map is of {} devices, the cluster has {} ranks; expected the same", map.gpus,
+                     ranks));
+  map.gpus = ranks;
+  trace::check_expert_map(map, like.experts, path);
+  if (map.layers() != like.layers())
+    fail(fmt::format("the map has {} layers, the routing {}; expected the same model", map.layers(),
+                     like.layers()));
+  ExpertPlan plan;
+  plan.experts = like.experts;
+  plan.ranks = ranks;
+  plan.layer_ids = like.layer_ids;
+  plan.slot_to_expert = std::move(map.slot_to_expert);
+  plan.planner = "current";
+  if (const std::string fault = plan_fault(plan); !fault.empty()) fail("the map " + fault);
+  return plan;
+}
+
 ExpertPlan read_plan_map(const std::string& path, int ranks) {
   return plan_of_map(read_document(path), ranks);
 }

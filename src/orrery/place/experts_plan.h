@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "orrery/base/document.h"
+#include "orrery/trace/expert_map.h"
 #include "orrery/trace/routing.h"
 
 namespace orrery::place {
@@ -80,6 +81,10 @@ std::string plan_map_json(
     const ExpertPlan& plan);  // {"physical_to_logical_map": [[...]]}: SGLang, --init-expert-location
 // Reads that form (layers 0 .. L−1 unless the file names layer_ids) or a bare list of lists (vLLM's proposal
 // vllm-project/vllm#49572). Throws InputError at the place of what is wrong.
+// The same map as a value of `trace`, which writes and reads every engine's form; layers are those of `like`.
+// Throws InputError where the map does not fit `like`'s experts and layers on so many ranks.
+trace::ExpertMap map_of(const ExpertPlan& plan);
+ExpertPlan read_current_map(const std::string& path, const trace::RoutingProfile& like, int ranks);
 ExpertPlan read_plan_map(const std::string& path, int ranks);
 ExpertPlan plan_of_map(const Node& map, int ranks);
 

@@ -235,6 +235,29 @@ void add_notes(const ExpertRequest& request, ExpertReport& report) {
                     later, inside));
 }
 
+// What changing from the running map gains, and what it takes.
+std::string change_note(const ExpertRequest& request, const ExpertReport& report, const PlanFigures& today) {
+  const PlanFigures& ours = report.ours;
+  std::string note = fmt::format("against the map that runs today: max/mean load {:.3f} -> {:.3f}",
+                                 today.load_later.mean, ours.load_later.mean);
+  if (ours.balancedness.steps > 0)
+    note += fmt::format(", balancedness {:.3f} -> {:.3f}", today.balancedness.mean, ours.balancedness.mean);
+  if (ours.replay && today.replay && today.replay->total > 0)
+    note += fmt::format(", all-to-all {:+.1f} %", 100 * (ours.replay->total / today.replay->total - 1));
+  note += fmt::format("; {} experts are fetched by a rank that does not hold them", ours.moved_experts);
+  if (ours.moved_bytes <= 0) return note + (ours.moved_experts > 0 ? "; give --model for their bytes" : "");
+  note += fmt::format(", {:.2f} GB", ours.moved_bytes / 1e9);
+  const double saved = today.step_seconds - ours.step_seconds;
+  if (saved > 0) {
+    const double fetch =
+        ours.moved_bytes / report.grid.ranks /
+        (report.grid.nodes() > 1 ? request.hardware.links.between : request.hardware.links.inside);
+    note += fmt::format("; at port speed they take {:.2f} s if spread evenly, won back after {:.0f} steps",
+                        fetch, fetch / saved);
+  }
+  return note;
+}
+
 }  // namespace
 
 ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
@@ -288,7 +311,10 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
     report.others.push_back(figures.of(two_stage_plan(request.problem.profiles, grid)));
   }
   report.others.push_back(figures.of(eplb_plan(first, grid, slots)));
-  if (request.current) report.others.push_back(figures.of(*request.current));
+  if (request.current) {
+    report.others.push_back(figures.of(*request.current));
+    report.notes.push_back(change_note(request, report, report.others.back()));
+  }
   for (const trace::RoutingProfile& profile : request.profiles) {
     report.profile_names.push_back(profile.name);
     report.transfer.push_back(load_figures(report.ours.plan, profile, Split::Optimal).mean);

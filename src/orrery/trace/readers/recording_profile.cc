@@ -26,7 +26,9 @@ RoutingProfile profile_of_counts(const ExpertRecording& recording, const std::st
   return profile;
 }
 
-RoutingProfile profile_of_tokens(const ExpertRecording& recording, const std::string& name, WeightRule rule) {
+RoutingProfile profile_of_tokens(const ExpertRecording& recording, const std::string& path,
+                                 const std::string& name, WeightRule rule) {
+  check_profile_size(path, recording.model_layer.size(), recording.experts);
   auto trace = std::make_shared<TokenTrace>();
   trace->experts = recording.experts;
   trace->top_k = recording.top_k;
@@ -45,7 +47,7 @@ RoutingProfile profile_of(const ExpertRecording& recording, const std::string& p
     throw InputError(Place{path},
                      fmt::format("{} experts a layer; expected {}", recording.experts, options.experts));
   std::string name = options.name.empty() ? profile_name(path) : options.name;
-  RoutingProfile profile = recording.tokens() > 0 ? profile_of_tokens(recording, name, options.rule)
+  RoutingProfile profile = recording.tokens() > 0 ? profile_of_tokens(recording, path, name, options.rule)
                                                   : profile_of_counts(recording, name);
   profile.steps.clear();
   for (const ExpertRecording::Step& step : recording.steps)

@@ -61,6 +61,13 @@ TEST(RoutingReader, wrong_rows_are_named_with_their_line) {
               HasSubstr("sum to 4, its load is 5"));
 }
 
+TEST(RoutingReader, an_id_beyond_any_model_is_refused_before_its_tables_are_made) {
+  EXPECT_THAT(refusal("problem\ttoken\tlayer\texpert_1\n1\t0\t0\t60000\n", "t.tsv"),
+              HasSubstr("t.tsv:2: expert 60000 is outside 0..4095"));
+  EXPECT_THAT(refusal("problem\ttoken\tlayer\texpert_1\n1\t0\t0\t1\n", "t.tsv", {.experts = 60000}),
+              HasSubstr("14.4 GB"));
+}
+
 TEST(RoutingReader, counts_tell_loads_and_transitions_but_no_tokens) {
   const RoutingProfile p = parse_routing(
       "kind\tlayer_from\tlayer_to\texpert_from\texpert_to\tcount\ntopk\t0\t-\t0\t-\t5\ntopk\t7\t-\t1\t-\t5\n"

@@ -95,7 +95,7 @@ std::vector<CountRow> count_rows(Rows& rows, bool top1, int experts) {
                  load ? -1 : rows.integer(4),
                  static_cast<double>(rows.integer(5)),
                  rows.line()};
-    const int limit = experts > 0 ? experts : 65535;
+    const int limit = experts > 0 ? experts : kMostExpertsUnasked;
     if (row.from >= limit || row.to >= limit)
       rows.fail(row.from >= limit ? 3 : 4,
                 fmt::format("expert {} is outside 0..{}; give the model's number of "
@@ -132,6 +132,7 @@ RoutingProfile read_counts(Rows& rows, const std::string& path, const RoutingOpt
   }
   profile.experts = options.experts > 0 ? options.experts : static_cast<int>(largest + 1);
   const auto experts = static_cast<size_t>(profile.experts);
+  check_profile_size(path, transitions ? index.size() : 0, profile.experts);
   profile.load.assign(index.size(), std::vector<double>(experts, 0));
   if (transitions) profile.transition.assign(index.size() - 1, std::vector<float>(experts * experts, 0.F));
   for (const CountRow& row : counts) {

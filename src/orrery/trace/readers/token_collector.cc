@@ -8,7 +8,7 @@
 namespace orrery::trace {
 namespace {
 
-constexpr int kMostExperts = 65535;
+constexpr double kMostTransitionBytes = 4e9;
 constexpr double kMostIncomplete = .01;
 
 }  // namespace
@@ -21,7 +21,7 @@ void TokenCollector::add(uint64_t sequence, uint64_t token, int64_t layer, std::
   if (static_cast<int>(experts.size()) != top_k_)
     fail(line, fmt::format("{} experts where earlier rows have {}; every token chooses as many",
                            experts.size(), top_k_));
-  const int limit = experts_ > 0 ? experts_ : kMostExperts;
+  const int limit = experts_ > 0 ? experts_ : kMostExpertsUnasked;
   for (size_t a = 0; a < experts.size(); ++a) {
     if (experts[a] < 0 || experts[a] >= limit)
       fail(line,
@@ -43,6 +43,16 @@ void TokenCollector::add(uint64_t sequence, uint64_t token, int64_t layer, std::
   for (int64_t e : experts) chosen_.push_back(static_cast<uint16_t>(e));
 }
 
+void check_profile_size(const std::string& file, size_t layers, int experts) {
+  const double bytes = static_cast<double>(layers) * experts * experts * sizeof(float);
+  if (bytes > kMostTransitionBytes)
+    throw InputError(
+        Place{file},
+        fmt::format("{} layers of {} experts: their transitions need {:.1f} GB, more than {:.0f} GB; "
+                    "record fewer layers, or counts without transitions",
+                    layers, experts, bytes / 1e9, kMostTransitionBytes / 1e9));
+}
+
 RoutingProfile TokenCollector::finish(const RoutingOptions& options) {
   if (rows_.empty()) throw InputError(Place{file_, 0, 0}, "holds no token; expected rows of tokens");
   TokenTrace all;
@@ -53,6 +63,7 @@ RoutingProfile TokenCollector::finish(const RoutingOptions& options) {
     all.layer_ids.push_back(static_cast<int>(id));
   }
   const size_t layers = all.layer_ids.size(), k = static_cast<size_t>(top_k_);
+  check_profile_size(file_, layers, all.experts);
   std::vector<uint16_t> grid(tokens_.size() * layers * k);
   std::vector<uint16_t> seen(tokens_.size() * layers, 0);
   std::vector<uint32_t> have(tokens_.size(), 0);
@@ -98,9 +109,12 @@ RoutingProfile profile_array(std::vector<uint16_t> choice, size_t tokens, int la
   const auto width = static_cast<size_t>(layers) * static_cast<size_t>(top_k), k = static_cast<size_t>(top_k);
   for (size_t at = 0; at < choice.size(); ++at) {
     const int e = choice[at];
-    if (options.experts > 0 && e >= options.experts)
-      throw InputError(Place{file, 0, 0}, fmt::format("token {}: expert {} is outside 0..{}", at / width, e,
-                                                      options.experts - 1));
+    const int limit = options.experts > 0 ? options.experts : kMostExpertsUnasked;
+    if (e >= limit)
+      throw InputError(Place{file, 0, 0},
+                       fmt::format("token {}: expert {} is outside 0..{}; give the model's number of experts "
+                                   "with --experts or --model if it has more",
+                                   at / width, e, limit - 1));
     for (size_t b = at / k * k; b < at; ++b) {
       if (choice[b] == e)
         throw InputError(Place{file, 0, 0},
@@ -111,6 +125,7 @@ RoutingProfile profile_array(std::vector<uint16_t> choice, size_t tokens, int la
   TokenTrace trace;
   trace.experts = options.experts > 0 ? options.experts : largest + 1;
   trace.top_k = top_k;
+  check_profile_size(file, static_cast<size_t>(layers), trace.experts);
   for (int l = 0; l < layers; ++l) trace.layer_ids.push_back(l);
   trace.choice = std::move(choice);
   trace.sequence.resize(tokens);

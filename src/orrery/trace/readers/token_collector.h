@@ -11,6 +11,11 @@
 
 namespace orrery::trace {
 
+// Experts a layer where nobody says how many there are: a larger id is taken for damage, not for a model.
+inline constexpr int kMostExpertsUnasked = 4096;
+// Throws InputError where transitions of `layers` layers of `experts` experts would not fit in memory.
+void check_profile_size(const std::string& file, size_t layers, int experts);
+
 class TokenCollector {
  public:
   TokenCollector(std::string file, int experts) : file_(std::move(file)), experts_(experts) {}
