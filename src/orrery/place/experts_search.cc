@@ -11,6 +11,7 @@
 #include "orrery/base/threads.h"
 #include "orrery/place/experts_balance.h"
 #include "orrery/place/experts_baselines.h"
+#include "orrery/place/experts_home_bound.h"
 #include "orrery/solve/affinity_groups.h"
 #include "orrery/solve/coupled_bound.h"
 #include "orrery/solve/coupled_exact.h"
@@ -136,7 +137,6 @@ class Planner {
     const std::vector<std::vector<double>> caps = load_caps(problem_, lpt_);
     const solve::Placement start = placement_of(lpt_);
     solve::Placement best(start.size());
-    std::vector<double> kept_most(start.size());
     std::vector<std::vector<float>> together;
     double tokens = 0;
     for (const trace::RoutingProfile* profile : problem_.profiles) {
@@ -179,20 +179,13 @@ class Planner {
             best[l] = std::move(place);
           }
         }
-        kept_most[l] = most_together(together[l]);
       }
     });
     solve::SearchResult<ExpertPlan> result;
     result.best = plan_of(best, profile_, problem_.grid.ranks);
     result.objective = distinct_ranks(best);
-    // k − distinct ranks <= pairs that share one, and no rank holds more than its slots.
-    const double k = profile_.tokens->top_k;
-    const double floor = std::ceil(k / (profile_.experts / problem_.grid.ranks));
-    for (double kept : kept_most)
-      result.bound += std::max(floor, k - kept / tokens) / static_cast<double>(start.size());
+    if (problem_.bound) bound_home(together, caps, tokens, result);
     result.stop = context_.stop.stop_requested() ? solve::Stop::Interrupted : solve::Stop::WorkLimit;
-    result.proven_over =
-        "all placements with as many experts a rank, tokens of the profile; balance not used";
     return result;
   }
 
@@ -304,19 +297,33 @@ class Planner {
 
   ExpertPlan two_stage_start() const { return two_stage_plan(problem_.profiles, problem_.grid); }
 
-  // 2 × the pairs that can share a rank at most: each expert with its best companions.
-  double most_together(const std::vector<float>& together) const {
-    const auto n = static_cast<size_t>(profile_.experts);
-    const size_t companions = n / static_cast<size_t>(problem_.grid.ranks) - 1;
-    double sum = 0;
-    std::vector<float> row(n);
-    for (size_t i = 0; i < n && companions > 0; ++i) {
-      std::copy_n(together.begin() + static_cast<ptrdiff_t>(i * n), n, row.begin());
-      std::nth_element(row.begin(), row.begin() + static_cast<ptrdiff_t>(companions - 1), row.end(),
-                       std::greater<>());
-      sum += std::accumulate(row.begin(), row.begin() + static_cast<ptrdiff_t>(companions), 0.0);
-    }
-    return sum / 2;
+  void bound_home(std::vector<std::vector<float>>& together, const std::vector<std::vector<double>>& caps,
+                  double tokens, solve::SearchResult<ExpertPlan>& result) const {
+    std::vector<double> bound(together.size());
+    parallel_for(together.size(), 1, context_.threads, [&](size_t begin, size_t end, size_t) {
+      for (size_t l = begin; l < end; ++l) {
+        CompanionLayer layer{profile_.experts,
+                             problem_.grid.ranks,
+                             profile_.tokens->top_k,
+                             tokens,
+                             std::move(together[l]),
+                             {},
+                             {}};
+        for (size_t p = 0; p < problem_.profiles.size(); ++p) {
+          layer.load.push_back(problem_.profiles[p]->load[l]);
+          layer.cap.push_back(caps[p][l]);
+        }
+        RunContext part = context_;
+        part.threads = 1;
+        bound[l] = distinct_ranks_bound(
+            layer, Seconds(problem_.bound_time.value() / static_cast<double>(together.size())),
+            std::max(2, problem_.cut_rounds), part);
+      }
+    });
+    for (double b : bound) result.bound += b / static_cast<double>(bound.size());
+    result.proven_over = fmt::format(
+        "all placements of {} experts a rank within the load cap, tokens of the profile; traffic alone",
+        profile_.experts / problem_.grid.ranks);
   }
 
   double distinct_ranks(const solve::Placement& placement) const {
