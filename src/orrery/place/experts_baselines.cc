@@ -201,12 +201,16 @@ ExpertPlan match_clusters(const std::vector<std::vector<int>>& cluster_of,
               static_cast<double>(profile.transition[l][i * experts + j]);
       }
     }
+    // Σ_g flow · d(g, h), by what stays on h and in its node.
     std::vector<double> cost(ranks * ranks, 0);  // [cluster][rank]
+    const auto inner = static_cast<size_t>(grid.ranks_per_node);
     for (size_t c = 0; c < ranks; ++c) {
-      for (size_t g = 0; g < ranks; ++g) {
-        for (size_t h = 0; h < ranks; ++h)
-          cost[c * ranks + h] +=
-              flow[c * ranks + g] * grid.distance(static_cast<int>(g), static_cast<int>(h));
+      const double* of_cluster = flow.data() + c * ranks;
+      const double total = std::accumulate(of_cluster, of_cluster + ranks, 0.0);
+      for (size_t first = 0; first < ranks; first += inner) {
+        const double in_node = std::accumulate(of_cluster + first, of_cluster + first + inner, 0.0);
+        for (size_t h = first; h < first + inner; ++h)
+          cost[c * ranks + h] = grid.between * (total - in_node) + grid.inside * (in_node - of_cluster[h]);
       }
     }
     const solve::Assignment match = solve::solve_assignment(cost, grid.ranks, grid.ranks);

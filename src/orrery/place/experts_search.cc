@@ -260,6 +260,8 @@ class Planner {
     std::vector<solve::AnnealResult> found(runs);
     solve::AnnealOptions options;
     options.sweeps = problem_.sweeps / static_cast<double>(large ? 8 : runs);
+    // A phase makes its table of items × places anew, which should not outweigh the swaps tried on it.
+    options.proposals = std::max(options.proposals, problem_.grid.ranks / 8.0);
     parallel_for(runs, 1, context_.threads, [&](size_t begin, size_t end, size_t) {
       for (size_t r = begin; r < end; ++r) {
         RunContext part = context_;
