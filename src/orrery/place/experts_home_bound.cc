@@ -7,29 +7,18 @@
 namespace orrery::place {
 
 double least_ranks_of_pairs(double pairs, int k, int most) {
-  // A token on d ranks has fewest pairs that share one where its choices lie as evenly as they can; the
-  // points (fewest pairs, d) lie below all others.
-  const int fewest = (k + most - 1) / most;
-  std::vector<std::pair<double, double>> hull;  // (pairs, ranks), pairs rising
-  for (int d = k; d >= fewest; --d) {
+  // A token on d ranks has fewest pairs that share one where its choices lie as evenly as they can. The
+  // points (fewest pairs, d) lie below all others, and one more pair saves less and less.
+  auto fewest_pairs = [&](int d) {
     const double low = k / d, full = k % d;  // `full` ranks have one choice more
-    const double fewest_pairs = .5 * (full * (low + 1) * low + (d - full) * low * (low - 1));
-    const std::pair<double, double> point{fewest_pairs, d};
-    while (hull.size() >= 2) {
-      const auto &a = hull[hull.size() - 2], &b = hull.back();
-      if ((b.second - a.second) * (point.first - a.first) < (point.second - a.second) * (b.first - a.first))
-        break;
-      hull.pop_back();
-    }
-    hull.push_back(point);
+    return .5 * (full * (low + 1) * low + (d - full) * low * (low - 1));
+  };
+  const int fewest = (k + most - 1) / most;
+  for (int d = k; d > fewest; --d) {
+    const double from = fewest_pairs(d), to = fewest_pairs(d - 1);
+    if (pairs <= to) return d - std::max(0.0, pairs - from) / (to - from);
   }
-  if (pairs >= hull.back().first) return hull.back().second;
-  for (size_t n = 1; n < hull.size(); ++n) {
-    const auto &a = hull[n - 1], &b = hull[n];
-    if (pairs <= b.first)
-      return a.second + (b.second - a.second) * (std::max(0.0, pairs) - a.first) / (b.first - a.first);
-  }
-  return hull.back().second;
+  return fewest;
 }
 
 double distinct_ranks_bound(const CompanionLayer& layer, Seconds limit, int cut_rounds,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "orrery/base/storage.h"
 #include "orrery/solve/max_flow.h"
 
 namespace orrery::place {
@@ -186,23 +187,22 @@ trace::ExpertMap map_of(const ExpertPlan& plan) {
 }
 
 ExpertPlan read_current_map(const std::string& path, const trace::RoutingProfile& like, int ranks) {
-  trace::ExpertMap map = trace::read_expert_map(path, like.layer_ids);
-  auto fail = [&](const std::string& message) { throw InputError(Place{path}, message); };
+  std::string text = read_file(path);
+  trace::ExpertMap map = trace::parse_expert_map(text, path, like.layer_ids);
+  auto fail = [&](const std::string& message) {
+    parse_json(std::move(text), path).fail("the map " + message);
+  };
   if (map.gpus > 0 && map.gpus != ranks)
-    fail(fmt::format("the map is of {} devices, the cluster has {} ranks; expected the same", map.gpus,
-                     ranks));
-  map.gpus = ranks;
-  trace::check_expert_map(map, like.experts, path);
+    fail(fmt::format("is of {} devices, the cluster has {} ranks; expected the same", map.gpus, ranks));
   if (map.layers() != like.layers())
-    fail(fmt::format("the map has {} layers, the routing {}; expected the same model", map.layers(),
-                     like.layers()));
+    fail(fmt::format("has {} layers, the routing {}; expected the same model", map.layers(), like.layers()));
   ExpertPlan plan;
   plan.experts = like.experts;
   plan.ranks = ranks;
   plan.layer_ids = like.layer_ids;
   plan.slot_to_expert = std::move(map.slot_to_expert);
   plan.planner = "current";
-  if (const std::string fault = plan_fault(plan); !fault.empty()) fail("the map " + fault);
+  if (const std::string fault = plan_fault(plan); !fault.empty()) fail(fault);
   return plan;
 }
 

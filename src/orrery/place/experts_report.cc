@@ -36,7 +36,7 @@ void tell_what_was_planned(const ExpertRequest& request, ExpertReport& report) {
   report.objective_name = kMaxOverMeanLoad;
   if (chain) report.objective_name = "transition cost";
   if (problem.dispatch == Dispatch::Home && !copies) report.objective_name = "ranks per token";
-  if (!chain) return;
+  if (!chain && (copies || problem.dispatch != Dispatch::Home)) return;
   report.load_caps = coupled_problem(problem).cap;
   for (size_t p = 0; p < report.load_caps.size(); ++p) {
     for (size_t l = 0; l < report.load_caps[p].size(); ++l) {

@@ -319,7 +319,7 @@ class Planner {
         part.threads = 1;
         bound[l] = distinct_ranks_bound(
             layer, Seconds(problem_.bound_time.value() / static_cast<double>(together.size())),
-            std::max(2, problem_.cut_rounds), part);
+            problem_.cut_rounds, part);
       }
     });
     for (double b : bound) result.bound += b / static_cast<double>(bound.size());

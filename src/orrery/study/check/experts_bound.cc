@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
 
 #include "orrery/solve/linear_program.h"
 
@@ -174,32 +175,60 @@ CrossingBound crossing_bound(const ExpertMapOnRanks& shape, const std::vector<Ro
   return bound;
 }
 
-double distinct_rank_bound(const ExpertMapOnRanks& shape, const std::vector<RoutingPart>& recordings) {
+namespace {
+
+// At least, of a token with k choices of which `pairs` share a rank on average: linear between the even
+// spreads of its choices on k, k − 1, … ranks, which is convex, so that the average of tokens is not below it
+// either.
+double fewest_ranks(double pairs, int k, int block) {
+  double before = 0;
+  for (int ranks = k; (ranks - 1) * block >= k; --ranks) {
+    double even = 0;  // pairs when spread evenly on one rank less
+    for (int g = 0; g < ranks - 1; ++g) {
+      const int here = k / (ranks - 1) + (g < k % (ranks - 1));
+      even += .5 * here * (here - 1);
+    }
+    if (pairs < even) return ranks - (pairs - before) / (even - before);
+    before = even;
+  }
+  return std::ceil(static_cast<double>(k) / block);
+}
+
+}  // namespace
+
+double distinct_rank_bound(const ExpertMapOnRanks& shape, const std::vector<RoutingPart>& recordings,
+                           const LoadCaps& caps, Seconds limit) {
   const size_t layers = recordings[0].load.size(), experts = at(shape.experts);
-  const size_t companions = experts / at(shape.ranks) - 1;
+  const int block = shape.experts / shape.ranks, k = recordings[0].tokens->top_k;
   double bound = 0;
   for (size_t l = 0; l < layers; ++l) {
-    std::vector<std::vector<double>> pairs(experts, std::vector<double>(experts, 0));
-    double tokens = 0, k = 0;
+    std::vector<double> pairs(experts * experts, 0);
+    double tokens = 0;
     for (const RoutingPart& part : recordings) {
-      k = part.tokens->top_k;
       tokens += static_cast<double>(part.last - part.first);
       for (size_t t = part.first; t < part.last; ++t) {
         const uint16_t* chosen = part.tokens->at(t, static_cast<int>(l));
-        for (int a = 0; a < part.tokens->top_k; ++a) {
-          for (int b = 0; b < part.tokens->top_k; ++b) {
-            if (a != b) pairs[chosen[a]][chosen[b]] += 1;
+        for (int a = 0; a < k; ++a) {
+          for (int b = 0; b < k; ++b) {
+            if (a != b) pairs[chosen[a] * experts + chosen[b]] += 1;
           }
         }
       }
     }
-    double kept = 0;  // every pair from both its ends
-    for (std::vector<double>& row : pairs) {
-      std::sort(row.rbegin(), row.rend());
-      for (size_t c = 0; c < companions; ++c) kept += row[c] / 2;
-    }
-    const double fewest = std::ceil(k / static_cast<double>(companions + 1));
-    bound += std::max(fewest, k - kept / tokens) / static_cast<double>(layers);
+    // An expert with itself weighs more than with all others, so that the program keeps it.
+    double self = tokens;
+    for (size_t i = 0; i < experts; ++i)
+      self = std::max(self, std::accumulate(pairs.begin() + static_cast<ptrdiff_t>(i * experts),
+                                            pairs.begin() + static_cast<ptrdiff_t>((i + 1) * experts), 0.0));
+    for (size_t i = 0; i < experts; ++i) pairs[i * experts + i] = self;
+    const double total = sum_of(pairs);
+    for (double& w : pairs) w /= total;
+    const std::vector<LoadRow> rows = load_rows(recordings, caps, l, shape.ranks, 1);
+    const double kept = total * most_kept(pairs, shape.experts, block, rows, rows,
+                                          Seconds(limit.value() / static_cast<double>(layers)));
+    const double shared =
+        (kept - self * shape.experts) / 2 / std::max(1.0, tokens);  // each pair stands twice
+    bound += fewest_ranks(shared, k, block) / static_cast<double>(layers);
   }
   return bound;
 }

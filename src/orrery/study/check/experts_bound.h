@@ -27,8 +27,10 @@ CrossingBound crossing_bound(const ExpertMapOnRanks& shape, const std::vector<Ro
 std::optional<double> least_crossing_cost(const ExpertMapOnRanks& shape,
                                           const std::vector<RoutingPart>& recordings, const LoadCaps& caps);
 
-// Mean number of distinct ranks per token and layer: k less the pairs of its choices that can share a rank.
-double distinct_rank_bound(const ExpertMapOnRanks& shape, const std::vector<RoutingPart>& recordings);
+// Mean number of distinct ranks per token and layer: what the linear program above keeps of the pairs of a
+// token's choices (an expert always with itself), and the fewest ranks that so many pairs allow.
+double distinct_rank_bound(const ExpertMapOnRanks& shape, const std::vector<RoutingPart>& recordings,
+                           const LoadCaps& caps, Seconds limit);
 
 // Largest over mean load, mean of layers: 1, or the busiest expert where it has one slot.
 double load_bound(const ExpertMapOnRanks& shape, const RoutingPart& recording);

@@ -249,8 +249,8 @@ class ExpertsChecker {
       return own.cost;
     }
     if (plan_.objective_name == "ranks per token") {
-      how = "best companions of each expert";
-      return distinct_rank_bound(plan_.map, planned_);
+      how = "a linear program a layer";
+      return distinct_rank_bound(plan_.map, planned_, plan_.caps, options_.bound_limit);
     }
     how = "the mean load and the busiest expert";
     return load_bound(plan_.map, planned_[0]);
