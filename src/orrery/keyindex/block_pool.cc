@@ -144,8 +144,10 @@ void BlockPool::map_image(int descriptor, uint64_t offset, Unit units,
   image_->path = std::move(path);
   image_->file_offset = offset;
   image_->checked = std::vector<std::atomic<uint8_t>>(checksums.size());
+  image_->unchecked = checksums.size();
   image_->checksums = std::move(checksums);
   image_units_ = next_ = units;
+  unchecked_units_.store(units, std::memory_order_release);
   for (auto [unit, size] : free_blocks) free_locked(unit, size);
 }
 
@@ -166,6 +168,7 @@ void BlockPool::touch_image(Unit unit, size_t bytes) const {
               ") is damaged: its checksum does not fit; restore the file from a copy or build it again");
     }
     image_->checked[page].store(1, std::memory_order_release);
+    if (--image_->unchecked == 0) unchecked_units_.store(0, std::memory_order_release);
   }
 }
 

@@ -27,6 +27,7 @@ struct ImageChecks {
   uint64_t file_offset = 0;
   std::vector<uint64_t> checksums;
   std::vector<std::atomic<uint8_t>> checked;  // a byte a page
+  size_t unchecked = 0;                       // pages
   std::mutex mutex;
 };
 
@@ -53,12 +54,13 @@ class BlockPool {
   // read before: compares the checksums of its pages at first touch, and throws InputError where one is
   // wrong.
   void touch(Unit unit, size_t bytes) const {
-    if (unit < image_units_) [[unlikely]]
+    if (unit < unchecked_units_.load(std::memory_order_relaxed)) [[unlikely]]
       touch_image(unit, bytes);
   }
-
+  // Whether nothing has to be touched any more.
+  bool all_checked() const { return unchecked_units_.load(std::memory_order_acquire) == 0; }
   void touch_all() const {
-    if (image_units_ > 0) touch_image(0, size_t{image_units_} * kUnit);
+    if (!all_checked()) touch_image(0, size_t{image_units_} * kUnit);
   }
 
   // For snapshots: the free blocks as (unit, units) pairs; and a file's image laid over the first units.
@@ -81,7 +83,8 @@ class BlockPool {
   void touch_image(Unit unit, size_t bytes) const;
 
   char* base_ = nullptr;
-  Unit image_units_ = 0;  // the first units come from a snapshot
+  Unit image_units_ = 0;                          // the first units come from a snapshot
+  mutable std::atomic<Unit> unchecked_units_{0};  // the same until all its pages have been checked
   std::unique_ptr<ImageChecks> image_;
   size_t reserved_units_ = 0;
   mutable std::mutex mutex_;

@@ -18,11 +18,15 @@ bool ask_kernel(int command) {
   return syscall(SYS_membarrier, command, 0, 0) == 0;
 }
 
-bool register_once() {
-  bool works =
+// Whether the kernel orders the stores of all threads when asked.
+bool kernel_orders() {
+  static const bool works =
       ask_kernel(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) && ask_kernel(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-  cheap.store(works, std::memory_order_seq_cst);
   return works;
+}
+
+void order_all() {
+  if (kernel_orders()) ask_kernel(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 }
 
 struct GiveBack {
@@ -32,6 +36,7 @@ struct GiveBack {
     mine = nullptr;
     thread->inside.store(0, std::memory_order_release);
     thread->taken.store(false, std::memory_order_release);
+    thread = nullptr;
   }
 };
 thread_local GiveBack give_back;
@@ -39,13 +44,11 @@ thread_local GiveBack give_back;
 }  // namespace
 
 std::atomic<uint64_t> current{1};
-std::atomic<bool> cheap{false};
-thread_local Thread* mine = nullptr;
+constinit thread_local Thread* mine = nullptr;
 
 Thread* join() {
+  if (give_back.thread) return give_back.thread;
   std::lock_guard lock(joining);
-  static const bool registered = register_once();
-  static_cast<void>(registered);
   Thread* thread = threads.load(std::memory_order_acquire);
   while (thread && thread->taken.load(std::memory_order_acquire)) thread = thread->next;
   if (!thread) {
@@ -55,15 +58,16 @@ Thread* join() {
     threads.store(thread, std::memory_order_release);
   }
   thread->taken.store(true, std::memory_order_release);
-  thread->depth = 0;
-  mine = thread;
+  thread->stays = 0;
+  thread->entered_to_stay = false;
+  if (kernel_orders()) mine = thread;
   give_back.thread = thread;
   return thread;
 }
 
 uint64_t advance() {
   uint64_t oldest = current.fetch_add(1, std::memory_order_seq_cst) + 1;
-  if (cheap.load(std::memory_order_relaxed)) ask_kernel(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  order_all();
   for (Thread* thread = threads.load(std::memory_order_acquire); thread; thread = thread->next) {
     uint64_t inside = thread->inside.load(std::memory_order_seq_cst);
     if (inside != 0) oldest = std::min(oldest, inside);
@@ -72,7 +76,7 @@ uint64_t advance() {
 }
 
 void wait_for_writers(const void* index) {
-  if (cheap.load(std::memory_order_relaxed)) ask_kernel(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+  order_all();
   for (Thread* thread = threads.load(std::memory_order_acquire); thread; thread = thread->next)
     while (thread->writing.load(std::memory_order_seq_cst) == index) std::this_thread::yield();
 }

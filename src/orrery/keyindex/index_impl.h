@@ -6,6 +6,7 @@
 // some readers still see the old.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <deque>
@@ -23,6 +24,7 @@
 #include "orrery/keyindex/leaf.h"
 #include "orrery/keyindex/point_table.h"
 #include "orrery/keyindex/string_index.h"
+#include "orrery/keyindex/wide.h"
 
 namespace orrery::keyindex {
 
@@ -50,9 +52,12 @@ class StringIndex::Impl {
   ~Impl();
 
   // --- reading (index_read.cc)
-  std::optional<uint64_t> get(std::string_view key) const;
+  std::optional<uint64_t> get(std::string_view key) const {
+    Answer answer = getter.load(std::memory_order_relaxed)(*this, key);
+    return answer.found ? std::optional(answer.value) : std::nullopt;
+  }
   void get_batch(const std::string_view* keys, uint64_t* values, uint8_t* found, size_t count) const;
-  Path descend(std::string_view key) const;
+  Path descend(std::string_view key) const { return wide ? descend_wide(key) : descend_as<false>(key); }
   Path edge(bool last) const;                        // the first or last leaf
   Path descend_below(std::string_view bound) const;  // the leaf before a separator
   const InnerNode& node(Unit unit) const {
@@ -85,6 +90,16 @@ class StringIndex::Impl {
   // The records of a leaf in order of key, as slots.
   static size_t slots_in_order(const BlockPool& pool, const Leaf& leaf, uint8_t* slots);
 
+  const bool wide = has_wide();
+  // An optional that fits two registers, so that one getter can jump into the other.
+  struct Answer {
+    uint64_t value = 0, found = 0;
+    static Answer of(const std::optional<uint64_t>& value) { return {value.value_or(0), value.has_value()}; }
+  };
+  // The way of get() that fits the processor, the table and whether pages of a snapshot are unchecked.
+  using Getter = Answer (*)(const Impl&, std::string_view);
+  mutable std::atomic<Getter> getter{nullptr};
+  void choose_getter() const;
   mutable BlockPool pool;
   std::atomic<Unit> root{0};
   std::unique_ptr<PointTable> table;
@@ -129,17 +144,53 @@ class StringIndex::Impl {
   void reserve_addresses();
   struct Rebuilt;
   PointTable::HashOf hash_reader();
+
+  // Each in two ways (wide.h); the names in _wide are what a function for any processor may call.
+  template <bool kWide>
+  Path descend_as(std::string_view key) const;
+  template <bool kWide>
+  Answer get_through_table(std::string_view key, uint64_t hash) const;
+  template <bool kWide>
   std::optional<uint64_t> get_from_tree(std::string_view key, uint64_t hash) const;
+  template <bool kWide>
   std::optional<uint64_t> get_from_leaf(Unit unit, std::string_view key, uint64_t hash) const;
-  void batch_leaves(const std::string_view* key, const uint64_t* hash, Unit* at, size_t many) const;
+  template <bool kWide>
+  void get_batch_as(const std::string_view* keys, uint64_t* values, uint8_t* found, size_t count) const;
+  template <bool kWide>
+  void batch_from_table(const std::string_view* key, uint64_t* values, uint8_t* found, size_t many) const;
+  template <bool kWide>
+  void batch_from_tree(const std::string_view* key, uint64_t* values, uint8_t* found, size_t many) const;
+  template <bool kWide>
+  bool is_record_of(const char* block, uint32_t reference, std::string_view key) const;
+  ORRERY_WIDE Path descend_wide(std::string_view key) const;
+  template <bool kWide>
+  Answer get_through_tree(std::string_view key) const;
+  ORRERY_WIDE static Answer get_long_through_table_wide(const Impl& index, std::string_view key);
+  ORRERY_WIDE static Answer get_through_table_wide(const Impl& index, std::string_view key);
+  ORRERY_WIDE static Answer get_through_tree_wide(const Impl& index, std::string_view key);
+  static Answer get_through_table_plain(const Impl& index, std::string_view key);
+  static Answer get_through_tree_plain(const Impl& index, std::string_view key);
+  static Answer get_from_image(const Impl& index, std::string_view key);
+  ORRERY_WIDE void get_batch_wide(const std::string_view* keys, uint64_t* values, uint8_t* found,
+                                  size_t count) const;
+  __attribute__((noinline)) Answer get_carefully(std::string_view key) const;
   bool read_record(uint32_t reference, std::string_view key, uint64_t& value) const;
+  const char* block_of(uint32_t reference) const {
+    return pool.at(addresses[reference >> kOffsetBits].load(std::memory_order_acquire));
+  }
+  static size_t offset_of(uint32_t reference) { return (reference & ((1u << kOffsetBits) - 1)) * 2; }
   void prefetch_for_writing(const Path& path) const;
   void prefetch_whole(const InnerNode& above, size_t child) const;
   void prefetch_leaf(Unit unit, Hint hint, uint64_t hash) const;
   void count(uint32_t thread, int64_t keys, int64_t bytes) {
-    Count& mine = counts[thread % counts.size()];
-    mine.keys.fetch_add(keys, std::memory_order_relaxed);
-    mine.key_bytes.fetch_add(bytes, std::memory_order_relaxed);
+    Count& mine = counts[std::min<size_t>(thread, counts.size() - 1)];
+    if (thread < counts.size() - 1) {  // its alone
+      mine.keys.store(mine.keys.load(std::memory_order_relaxed) + keys, std::memory_order_relaxed);
+      mine.key_bytes.store(mine.key_bytes.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
+    } else {
+      mine.keys.fetch_add(keys, std::memory_order_relaxed);
+      mine.key_bytes.fetch_add(bytes, std::memory_order_relaxed);
+    }
   }
   void append(Leaf& leaf, std::string_view key, uint64_t hash, uint64_t value);
   Leaf* grow(Leaf& leaf, Unit unit, std::string_view key);

@@ -58,12 +58,14 @@ void StringIndex::Impl::reserve_addresses() {
 StringIndex::Impl::Impl(IndexOptions given) : options(given) {
   reserve_addresses();
   clear();
+  choose_getter();
 }
 
 StringIndex::Impl::Impl(const std::string& snapshot) {
   reserve_addresses();
   try {
     load(snapshot);
+    choose_getter();
   } catch (...) {
     munmap(addresses, kIds * sizeof(Unit));
     throw;

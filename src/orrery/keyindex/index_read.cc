@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "orrery/keyindex/index_impl.h"
+#include "orrery/keyindex/inner_trie.h"
 
 namespace orrery::keyindex {
 namespace {
@@ -29,18 +30,22 @@ inline void StringIndex::Impl::prefetch_leaf(Unit unit, Hint hint, uint64_t hash
   }
 }
 
-Path StringIndex::Impl::descend(std::string_view key) const {
+template <bool kWide>
+inline Path StringIndex::Impl::descend_as(std::string_view key) const {
   Unit unit = root.load(std::memory_order_acquire);
   while (true) {
     const InnerNode& inner = node(unit);
-    size_t child = inner.find(key);
+    size_t child = inner.find_as<kWide>(key);
     Unit below = inner.child(child).load(std::memory_order_acquire);
     if (inner.level == 1) return {unit, child, below};
-    const char* block = pool.at(below);
-    for (size_t line = 0; line < kNodeLines; ++line) __builtin_prefetch(block + 64 * line);
+    if (inner.level == 2) {  // nodes above are few and in the cache
+      const char* block = pool.at(below);
+      for (size_t line = 0; line < kNodeLines; ++line) __builtin_prefetch(block + 64 * line);
+    }
     unit = below;
   }
 }
+template Path StringIndex::Impl::descend_as<false>(std::string_view key) const;
 
 Path StringIndex::Impl::edge(bool last) const {
   Unit unit = root.load(std::memory_order_acquire);
@@ -67,115 +72,236 @@ Path StringIndex::Impl::descend_below(std::string_view bound) const {
 
 // Whether a reference from the table is this key's, and its value then; to be validated by the table.
 inline bool StringIndex::Impl::read_record(uint32_t reference, std::string_view key, uint64_t& value) const {
-  Unit unit = addresses[reference >> kOffsetBits].load(std::memory_order_acquire);
-  pool.touch(unit, kLeafBytes);
-  const auto* block = reinterpret_cast<const Leaf*>(pool.at(unit));
-  Record record{block->base() + (reference & ((1u << kOffsetBits) - 1)) * 2};
+  pool.touch(addresses[reference >> kOffsetBits].load(std::memory_order_acquire), kLeafBytes);
+  const char* block = block_of(reference);
+  const auto* leaf = reinterpret_cast<const Leaf*>(block);
+  Record record{block + offset_of(reference)};
   size_t stripped = 0;
   if (!(record.meta() & kWholeKey)) {
-    if (!block->shares(key)) return false;
-    stripped = block->stripped();
+    if (!leaf->shares(key)) return false;
+    stripped = leaf->stripped();
   }
   if (!Leaf::holds(pool, record, key, stripped)) return false;
   value = record.value();
   return true;
 }
 
+// The same for inline keys, without checks of pages.
+template <bool kWide>
+inline bool StringIndex::Impl::is_record_of(const char* block, uint32_t reference,
+                                            std::string_view key) const {
+  Record record{block + offset_of(reference)};
+  size_t meta = record.meta();
+  if (meta == (key.size() | kWholeKey)) [[likely]]
+    return same_bytes<kWide>(record.bytes(), key.data(), key.size());
+  const auto* leaf = reinterpret_cast<const Leaf*>(block);
+  size_t shared = leaf->shared;
+  return key.size() >= shared && meta == key.size() - shared &&
+         same_bytes<kWide>(record.bytes(), key.data() + shared, key.size() - shared) &&
+         same_bytes<kWide>(block + Leaf::kHeader, key.data(), shared);
+}
+
+template <bool kWide>
 inline std::optional<uint64_t> StringIndex::Impl::get_from_leaf(Unit unit, std::string_view key,
                                                                 uint64_t hash) const {
   const Leaf& found = leaf(unit);
   while (true) {
     uint32_t seen = found.begin_reading();
     std::optional<uint64_t> value;
-    if (found.shares(key)) {
-      size_t slot = found.find(pool, key, hash);
+    if (found.shared < kStrippedFrom || found.shares<kWide>(key)) {
+      size_t slot = found.find<kWide>(pool, key, hash);
       if (slot < kSlots) value = found.record(slot).value();
     }
     if (found.unchanged(seen)) return value;
   }
 }
 
-std::optional<uint64_t> StringIndex::Impl::get_from_tree(std::string_view key, uint64_t hash) const {
-  Path path = descend(key);
+template <bool kWide>
+inline std::optional<uint64_t> StringIndex::Impl::get_from_tree(std::string_view key, uint64_t hash) const {
+  Path path = descend_as<kWide>(key);
   prefetch_leaf(path.leaf, InnerNode::at(pool, path.node)->hint(path.child).load(std::memory_order_relaxed),
                 hash);
-  return get_from_leaf(path.leaf, key, hash);
+  return get_from_leaf<kWide>(path.leaf, key, hash);
 }
+template std::optional<uint64_t> StringIndex::Impl::get_from_tree<false>(std::string_view key,
+                                                                         uint64_t hash) const;
 
-std::optional<uint64_t> StringIndex::Impl::get(std::string_view key) const {
-  if (key.size() > kLongestKey) return std::nullopt;
+// For what the quick ways leave: displaced entries, long keys, pages of a snapshot that may be damaged,
+// writers in the way.
+StringIndex::Impl::Answer StringIndex::Impl::get_carefully(std::string_view key) const {
+  if (key.size() > kLongestKey) return {};
   uint64_t hash = hash_key(key);
   EpochGuard inside;
   if (table) {
     uint64_t value = 0;
     PointTable::Answer answer =
         table->find(hash, [&](uint32_t reference) { return read_record(reference, key, value); });
-    if (answer == PointTable::Answer::Found) return value;
-    if (answer == PointTable::Answer::Absent) return std::nullopt;
+    if (answer == PointTable::Answer::Found) return {value, 1};
+    if (answer == PointTable::Answer::Absent) return {};
   }
-  return get_from_tree(key, hash);
+  return Answer::of(get_from_tree<false>(key, hash));
 }
 
-// The leaves of several keys, their descents interleaved: all paths in one tree are equally long.
-void StringIndex::Impl::batch_leaves(const std::string_view* key, const uint64_t* hash, Unit* at,
-                                     size_t many) const {
+// Nearly all gets of present keys end in here: less than a hundred instructions, so that the processor has
+// the misses of the next ones under way meanwhile.
+template <bool kWide>
+inline StringIndex::Impl::Answer StringIndex::Impl::get_through_table(std::string_view key,
+                                                                      uint64_t hash) const {
+  epoch::Thread* thread = epoch::mine;
+  if (!thread || thread->inside.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    return get_carefully(key);
+  epoch::enter_mine(thread);  // and nothing throws before it leaves
+  PointTable::Probe probe = table->begin_probe(hash);
+  PointTable::read_bucket(probe);
+  const char* block = block_of(probe.reference);  // of reference 0: none that is looked at
+  if (probe.reference && is_record_of<kWide>(block, probe.reference, key)) [[likely]] {
+    uint64_t value = Record{block + offset_of(probe.reference)}.value();
+    if (PointTable::unchanged(probe)) [[likely]] {
+      epoch::leave(thread);
+      return {value, 1};
+    }
+  }
+  bool absent = probe.reference == 0 && PointTable::says_absent(probe) && PointTable::unchanged(probe);
+  epoch::leave(thread);
+  return absent ? Answer{0, 0} : get_carefully(key);
+}
+
+template <bool kWide>
+inline StringIndex::Impl::Answer StringIndex::Impl::get_through_tree(std::string_view key) const {
+  EpochGuard inside;
+  return Answer::of(get_from_tree<kWide>(key, hash_key(key)));
+}
+
+StringIndex::Impl::Answer StringIndex::Impl::get_through_table_wide(const Impl& index, std::string_view key) {
+  if (key.size() > kShortKey) return get_long_through_table_wide(index, key);
+  return index.get_through_table<ORRERY_HAS_WIDE>(key, hash_short_key(key));
+}
+StringIndex::Impl::Answer StringIndex::Impl::get_long_through_table_wide(const Impl& index,
+                                                                         std::string_view key) {
+  if (key.size() > kInlineKey) return index.get_carefully(key);
+  return index.get_through_table<ORRERY_HAS_WIDE>(key, hash_key(key));
+}
+StringIndex::Impl::Answer StringIndex::Impl::get_through_tree_wide(const Impl& index, std::string_view key) {
+  return index.get_through_tree<ORRERY_HAS_WIDE>(key);
+}
+StringIndex::Impl::Answer StringIndex::Impl::get_through_table_plain(const Impl& index,
+                                                                     std::string_view key) {
+  if (key.size() > kInlineKey) return index.get_carefully(key);
+  return index.get_through_table<false>(key, hash_key(key));
+}
+StringIndex::Impl::Answer StringIndex::Impl::get_through_tree_plain(const Impl& index, std::string_view key) {
+  return index.get_through_tree<false>(key);
+}
+StringIndex::Impl::Answer StringIndex::Impl::get_from_image(const Impl& index, std::string_view key) {
+  if (index.pool.all_checked()) index.choose_getter();
+  return index.get_carefully(key);
+}
+
+void StringIndex::Impl::choose_getter() const {
+  Getter best = wide ? get_through_tree_wide : get_through_tree_plain;
+  if (table) best = wide ? get_through_table_wide : get_through_table_plain;
+  getter.store(pool.all_checked() ? best : get_from_image, std::memory_order_relaxed);
+}
+
+// Buckets, then records, are under way together for all keys of a batch.
+template <bool kWide>
+inline void StringIndex::Impl::batch_from_table(const std::string_view* key, uint64_t* values, uint8_t* found,
+                                                size_t many) const {
+  PointTable::Probe probe[kBatch];
+  const char* block[kBatch];
+  for (size_t i = 0; i < many; ++i) {
+    probe[i] = table->begin_probe(hash_key(key[i]));
+    __builtin_prefetch(probe[i].bucket);
+  }
+  for (size_t i = 0; i < many; ++i) {
+    PointTable::read_bucket(probe[i]);
+    block[i] = block_of(probe[i].reference);  // of reference 0: none that is looked at
+    const char* record = block[i] + offset_of(probe[i].reference);
+    __builtin_prefetch(record);
+    __builtin_prefetch(record + std::min<size_t>(key[i].size() + kRecordHead, 127));
+    if (key[i].size() > 2 * kStrippedFrom) {  // it may be a leaf that strips what its keys share
+      __builtin_prefetch(block[i] + 64);
+      __builtin_prefetch(block[i] + 128);
+    }
+  }
+  for (size_t i = 0; i < many; ++i) {
+    uint32_t reference = probe[i].reference;
+    if (reference && key[i].size() <= kInlineKey && is_record_of<kWide>(block[i], reference, key[i]))
+        [[likely]] {
+      values[i] = Record{block[i] + offset_of(reference)}.value();
+      found[i] = 1;
+      if (PointTable::unchanged(probe[i])) [[likely]]
+        continue;
+    }
+    Answer answer = get_carefully(key[i]);
+    found[i] = answer.found != 0;
+    if (answer.found) values[i] = answer.value;
+  }
+}
+
+// The descents interleaved: all paths in one tree are equally long.
+template <bool kWide>
+inline void StringIndex::Impl::batch_from_tree(const std::string_view* key, uint64_t* values, uint8_t* found,
+                                               size_t many) const {
+  uint64_t hash[kBatch];
+  Unit at[kBatch];
+  for (size_t i = 0; i < many; ++i) hash[i] = hash_key(key[i]);
   Unit start = root.load(std::memory_order_acquire);
   std::fill_n(at, many, start);
   for (uint16_t level = node(start).level; level > 0; --level) {
     for (size_t i = 0; i < many; ++i) {
       const InnerNode& inner = node(at[i]);
-      size_t child = inner.find(key[i]);
+      size_t child = inner.find_as<kWide>(key[i]);
       at[i] = inner.child(child).load(std::memory_order_acquire);
       if (level == 1) {
         prefetch_leaf(at[i], inner.hint(child).load(std::memory_order_relaxed), hash[i]);
-        continue;
+      } else if (level == 2) {
+        const char* block = pool.at(at[i]);
+        for (size_t line = 0; line < kNodeLines; ++line) __builtin_prefetch(block + 64 * line);
       }
-      const char* block = pool.at(at[i]);
-      for (size_t line = 0; line < kNodeLines; ++line) __builtin_prefetch(block + 64 * line);
     }
+  }
+  for (size_t i = 0; i < many; ++i) {
+    std::optional<uint64_t> value = get_from_leaf<kWide>(at[i], key[i], hash[i]);
+    found[i] = value.has_value();
+    if (value) values[i] = *value;
+  }
+}
+
+template <bool kWide>
+inline void StringIndex::Impl::get_batch_as(const std::string_view* keys, uint64_t* values, uint8_t* found,
+                                            size_t count) const {
+  EpochGuard inside;
+  bool quick = table && pool.all_checked();
+  for (size_t begin = 0; begin < count; begin += kBatch) {
+    size_t many = std::min(kBatch, count - begin);
+    if (quick)
+      batch_from_table<kWide>(keys + begin, values + begin, found + begin, many);
+    else if (!table)
+      batch_from_tree<kWide>(keys + begin, values + begin, found + begin, many);
+    else
+      for (size_t i = begin; i < begin + many; ++i) {
+        Answer answer = get_carefully(keys[i]);
+        found[i] = answer.found != 0;
+        if (answer.found) values[i] = answer.value;
+      }
   }
 }
 
 void StringIndex::Impl::get_batch(const std::string_view* keys, uint64_t* values, uint8_t* found,
                                   size_t count) const {
-  EpochGuard inside;
-  for (size_t begin = 0; begin < count; begin += kBatch) {
-    size_t many = std::min(kBatch, count - begin);
-    const std::string_view* key = keys + begin;
-    uint64_t hash[kBatch];
-    Unit leaves[kBatch];
-    for (size_t i = 0; i < many; ++i) hash[i] = hash_key(key[i]);
-    if (table) {
-      for (size_t i = 0; i < many; ++i) table->prefetch(hash[i]);
-      for (size_t i = 0; i < many; ++i) {
-        uint32_t reference = table->guess(hash[i]);
-        const char* block = pool.at(addresses[reference >> kOffsetBits].load(std::memory_order_acquire));
-        const char* record = block + (reference & ((1u << kOffsetBits) - 1)) * 2;
-        __builtin_prefetch(record);
-        __builtin_prefetch(record + std::min<size_t>(key[i].size() + kRecordHead, 127));
-        if (key[i].size() > 2 * kStrippedFrom) {  // it may be a leaf that strips what its keys share
-          __builtin_prefetch(block + 64);
-          __builtin_prefetch(block + 128);
-        }
-      }
-    } else {
-      batch_leaves(key, hash, leaves, many);
-    }
-    for (size_t i = 0; i < many; ++i) {
-      std::optional<uint64_t> value;
-      uint64_t seen = 0;
-      PointTable::Answer answer = PointTable::Answer::Unknown;
-      if (table)
-        answer =
-            table->find(hash[i], [&](uint32_t reference) { return read_record(reference, key[i], seen); });
-      if (answer == PointTable::Answer::Found)
-        value = seen;
-      else if (answer == PointTable::Answer::Unknown)
-        value = table ? get_from_tree(key[i], hash[i]) : get_from_leaf(leaves[i], key[i], hash[i]);
-      found[begin + i] = value.has_value();
-      if (value) values[begin + i] = *value;
-    }
-  }
+  if (wide)
+    get_batch_wide(keys, values, found, count);
+  else
+    get_batch_as<false>(keys, values, found, count);
+}
+
+Path StringIndex::Impl::descend_wide(std::string_view key) const {
+  return descend_as<ORRERY_HAS_WIDE>(key);
+}
+void StringIndex::Impl::get_batch_wide(const std::string_view* keys, uint64_t* values, uint8_t* found,
+                                       size_t count) const {
+  get_batch_as<ORRERY_HAS_WIDE>(keys, values, found, count);
 }
 
 }  // namespace orrery::keyindex

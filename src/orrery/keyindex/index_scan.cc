@@ -32,11 +32,11 @@ void StringIndex::Impl::prefetch_whole(const InnerNode& above, size_t child) con
 Cursor::Cursor(const StringIndex::Impl& index, Way way, std::string_view from, std::string_view prefix,
                bool at_end)
     : index_(index), way_(way), at_end_(at_end), from_(from), prefix_(prefix) {
-  epoch::enter(this_thread());
+  epoch::stay();
 }
 
 Cursor::~Cursor() {
-  epoch::leave(this_thread());
+  epoch::stay_no_longer();
 }
 
 bool Cursor::next_leaf() {

@@ -45,7 +45,7 @@ void StringIndex::Impl::verify() const {
         if (keys > 0 && key <= last) fail("key '" + printable(key, 60) + "' is out of order");
         std::optional<uint64_t> value = get(key);
         if (!value || *value != record.value()) fail("key '" + printable(key, 60) + "' is not found");
-        if (get_from_tree(key, hash_key(key)) != value)
+        if (get_from_tree<false>(key, hash_key(key)) != value)
           fail("key '" + printable(key, 60) + "' is not found in the tree");
         ++keys;
         key_bytes += key.size();

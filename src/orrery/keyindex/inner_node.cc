@@ -5,49 +5,15 @@
 #include <cstring>
 
 #include "orrery/base/error.h"
+#include "orrery/keyindex/inner_trie.h"
 
 namespace orrery::keyindex {
 namespace {
-
-// The trie: words of 64 bits. A node at a word offset is
-//   {u16 spans, u16 skip bytes, u16 first separator, u16 end separator}, the skip bytes padded to words,
-//   the spans (eight key bytes, big-endian, zeros behind the end) in order, then for each {u16 first
-//   separator, u16 what}.
-// `what` says how to go on with a key that has exactly this span:
-constexpr uint16_t kEndsHere = 0x8000;  // | n: one separator, which ends after n bytes of the span
-constexpr uint16_t kCompare =
-    0xffff;  // separators that end within the span and differ by NULs: compare whole
-// else: the word offset of the node below.
-
-struct TrieHead {
-  uint16_t spans, skip, first, end;
-};
-struct SpanTo {
-  uint16_t first, what;
-};
 
 size_t common(std::string_view a, std::string_view b) {
   size_t most = std::min(a.size(), b.size()), size = 0;
   while (size < most && a[size] == b[size]) ++size;
   return size;
-}
-
-inline uint64_t span_at(std::string_view key, size_t position) {
-  uint64_t span = 0;
-  if (position + 8 <= key.size()) {
-    std::memcpy(&span, key.data() + position, 8);
-    return std::endian::native == std::endian::little ? __builtin_bswap64(span) : span;
-  }
-  if (position >= key.size()) return 0;
-  size_t left = key.size() - position;
-  if (key.size() >= 8) {  // the last eight bytes of the key, those before `position` shifted out
-    std::memcpy(&span, key.data() + key.size() - 8, 8);
-    if (std::endian::native == std::endian::little) span = __builtin_bswap64(span);
-    return span << (8 * (8 - left));
-  }
-  for (size_t i = 0; i < left; ++i)
-    span |= uint64_t{static_cast<unsigned char>(key[position + i])} << (56 - 8 * i);
-  return span;
 }
 
 class TrieBuilder {
@@ -74,7 +40,7 @@ class TrieBuilder {
     size_t base = firsts_.size();  // a stack: nodes below use what is behind
     words_.resize(spans_at);
     for (size_t i = first; i < end; ++i) {
-      uint64_t span = span_at(separators_[i], position + skip);
+      uint64_t span = span_at<false>(separators_[i], position + skip);
       if (firsts_.size() > base && words_.back() == span) continue;
       words_.push_back(span);
       firsts_.push_back(i);
@@ -98,10 +64,10 @@ class TrieBuilder {
   uint16_t go_on(size_t first, size_t end, size_t position) {
     size_t shortest = separators_[first].size() - position;
     for (size_t i = first; i < end; ++i) shortest = std::min(shortest, separators_[i].size() - position);
-    if (end - first == 1 && shortest <= 8) return static_cast<uint16_t>(kEndsHere | shortest);
-    if (shortest < 8) return kCompare;
+    if (end - first == 1 && shortest <= 8) return static_cast<uint16_t>(SpanTo::kEndsHere | shortest);
+    if (shortest < 8) return SpanTo::kCompare;
     size_t below = node(first, end, position + 8);
-    return below < kEndsHere ? static_cast<uint16_t>(below) : kCompare;
+    return below < SpanTo::kEndsHere ? static_cast<uint16_t>(below) : SpanTo::kCompare;
   }
 
   const std::vector<std::string_view>& separators_;  // [0] is the lower bound and no part of the trie
@@ -126,50 +92,12 @@ std::string InnerNode::separator(size_t i) const {
 }
 
 size_t InnerNode::find(std::string_view key) const {
-  const uint64_t* words = trie();
-  size_t at = 0, position = known;
-  while (true) {
-    TrieHead head;
-    std::memcpy(&head, words + at, 8);
-    const uint64_t* spans = words + at + 1;
-    if (head.skip) {
-      size_t have = position < key.size() ? std::min<size_t>(key.size() - position, head.skip) : 0;
-      int order = have ? std::memcmp(key.data() + position, spans, have) : 0;
-      if (order < 0 || (order == 0 && have < head.skip)) return head.first;
-      if (order > 0) return head.end;
-      spans += (head.skip + 7u) / 8;
-      position += head.skip;
-    }
-    uint64_t span = span_at(key, position);
-    const uint64_t* low = spans;
-    size_t count = head.spans;
-    while (count > 4) {  // branch-free halves
-      size_t half = count / 2;
-      low += low[half - 1] < span ? half : 0;
-      count -= half;
-    }
-    size_t below = static_cast<size_t>(low - spans);
-    for (size_t i = 0; i < count; ++i) below += low[i] < span;
-    if (below == head.spans) return head.end;
-    SpanTo to;
-    std::memcpy(&to, reinterpret_cast<const char*>(spans + head.spans) + 4 * below, 4);
-    if (spans[below] != span) return to.first;
-    if (to.what == kCompare) {
-      std::string_view tail = key.substr(known);
-      size_t end = head.end;
-      if (below + 1 < head.spans) {
-        SpanTo after;
-        std::memcpy(&after, reinterpret_cast<const char*>(spans + head.spans) + 4 * (below + 1), 4);
-        end = after.first;
-      }
-      size_t result = to.first;
-      while (result < end && separator_tail(result + 1) <= tail) ++result;
-      return result;
-    }
-    if (to.what & kEndsHere) return to.first + (position + (to.what & 0xffu) <= key.size() ? 1u : 0u);
-    at = to.what;
-    position += 8;
-  }
+  return find_as<false>(key);
+}
+
+size_t InnerNode::compare_whole(std::string_view tail, size_t first, size_t end) const {
+  while (first < end && separator_tail(first + 1) <= tail) ++first;
+  return first;
 }
 
 Unit build_inner(BlockPool& pool, const InnerPlan& plan) {

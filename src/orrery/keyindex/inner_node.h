@@ -62,6 +62,12 @@ struct InnerNode {
   std::string separator(size_t i) const;                                     // whole; i == 0: low()
 
   size_t find(std::string_view key) const;  // the child that holds a key within the node's bounds
+  template <bool kWide>
+  size_t find_as(std::string_view key) const;  // the same (inner_trie.h)
+
+ private:
+  // How many of the separators [first, end) are at most `tail`, a key without its `known` bytes; and `first`.
+  size_t compare_whole(std::string_view tail, size_t first, size_t end) const;
 };
 
 // What a node is built from; separators[0] is the lower bound. The bytes of bounds and separators lie in

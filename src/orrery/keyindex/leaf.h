@@ -28,6 +28,7 @@
 
 #include "orrery/keyindex/block_pool.h"
 #include "orrery/keyindex/racy.h"
+#include "orrery/keyindex/wide.h"
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -64,29 +65,6 @@ inline uint32_t head_of(std::string_view bytes) {  // big-endian, zeros behind a
     head = head << 8 | (i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0u);
   return head;
 }
-inline bool same_bytes(const char* a, const char* b, size_t size) {
-  while (size >= 8) {
-    uint64_t x, y;
-    std::memcpy(&x, a, 8);
-    std::memcpy(&y, b, 8);
-    if (x != y) return false;
-    a += 8;
-    b += 8;
-    size -= 8;
-  }
-  if (size >= 4) {
-    uint32_t x, y, u, v;
-    std::memcpy(&x, a, 4);
-    std::memcpy(&y, b, 4);
-    std::memcpy(&u, a + size - 4, 4);
-    std::memcpy(&v, b + size - 4, 4);
-    return x == y && u == v;
-  }
-  for (size_t i = 0; i < size; ++i)
-    if (a[i] != b[i]) return false;
-  return true;
-}
-
 // A record as it lies in a heap.
 struct Record {
   const char* at;
@@ -168,8 +146,9 @@ class Leaf {
     return std::string_view(record.bytes(), record.size()).substr(shared - stripped());
   }
 
+  template <bool kWide = false>
   bool shares(std::string_view key) const {
-    return key.size() >= shared && same_bytes(key.data(), base() + kHeader, shared);
+    return key.size() >= shared && same_bytes<kWide>(key.data(), base() + kHeader, shared);
   }
 
   // --- reading
@@ -187,20 +166,23 @@ class Leaf {
   }
 
   // A bit a slot whose tag is `tag`.
+  template <bool kWide = false>
   uint64_t slots_with(uint8_t tag) const;
+  template <bool kWide = false>
   static bool holds(const BlockPool& pool, Record record, std::string_view key, size_t stripped) {
     uint16_t meta = record.meta();
     if (meta & kOutOfLine) [[unlikely]]
       return record.key_block_size() == key.size() && long_key(pool, record) == key;
     return (meta & kSizeMask) == key.size() - stripped &&
-           same_bytes(record.bytes(), key.data() + stripped, key.size() - stripped);
+           same_bytes<kWide>(record.bytes(), key.data() + stripped, key.size() - stripped);
   }
   // The slot of a key, or kSlots. `key` has the shared bytes where stripped() > 0.
+  template <bool kWide = false>
   size_t find(const BlockPool& pool, std::string_view key, uint64_t hash) const {
     size_t without = stripped();
-    for (uint64_t slots = slots_with(tag_of(hash)); slots; slots &= slots - 1) {
+    for (uint64_t slots = slots_with<kWide>(tag_of(hash)); slots; slots &= slots - 1) {
       auto slot = static_cast<size_t>(__builtin_ctzll(slots));
-      if (holds(pool, record(slot), key, without)) return slot;
+      if (holds<kWide>(pool, record(slot), key, without)) return slot;
     }
     return kSlots;
   }
@@ -259,7 +241,11 @@ Unit build_leaf(BlockPool& pool, std::string_view base, std::span<const LeafEntr
 // The same leaf in a block with room for `bytes` more; same offsets, locked. Its original must be locked.
 Unit grow_leaf(BlockPool& pool, const Leaf& leaf, size_t bytes);
 
+template <bool kWide>
 inline uint64_t Leaf::slots_with(uint8_t tag) const {
+#if ORRERY_HAS_WIDE
+  if constexpr (kWide) return equal_among_64_wide(tags, tag);
+#endif
 #if defined(__SSE2__)
 #if ORRERY_RACY_ATOMIC
   uint8_t copy[kSlots];

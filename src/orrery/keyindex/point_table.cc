@@ -197,7 +197,7 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
   auto put = [&](uint64_t bits,
                  Reference reference) {  // bits: the hash from the old shard's depth on, at the top
     Shard& shard = fresh[splits ? bits >> 63 : 0];
-    Place at = place(pool_, shard.word(), splits ? bits << 1 >> shard.depth : bits >> shard.depth);
+    Place at = place(shard.word(), splits ? bits << 1 >> shard.depth : bits >> shard.depth);
     at.home->word.fetch_or(kLocked, std::memory_order_relaxed);
     bool fits = put_into(at.home, at.mark, reference);
     unlock(*at.home, fits ? 0 : kLost | kSpilled);

@@ -50,8 +50,23 @@ class PointTable {
   // when Found comes back; it can be called again after it returned true.
   template <class Check>
   Answer find(uint64_t hash, Check&& check) const;
-  // For prefetching: the first reference whose bits fit, or 0. May be wrong.
-  Reference guess(uint64_t hash) const;
+  // The same in steps for where misses are to be overlapped, and without checks of a snapshot's pages: the
+  // bucket; the first entry there that may be the key's; whether the bucket is still as it was then.
+  struct Bucket;
+  struct Probe {
+    const Bucket* bucket = nullptr;
+    uint16_t mark = 0;
+    uint32_t word = 0, slots = 0;
+    Reference reference = 0;  // 0: none
+  };
+  Probe begin_probe(uint64_t hash) const {
+    Place at = locate_unchecked(hash);
+    Probe probe{.bucket = at.home, .mark = at.mark};
+    return probe;
+  }
+  static void read_bucket(Probe& probe);
+  static bool unchanged(const Probe& probe);
+  static bool says_absent(const Probe& probe);  // if it is unchanged
 
   void insert(uint64_t hash, Reference reference);
   void remove(uint64_t hash, Reference reference);
@@ -74,6 +89,8 @@ class PointTable {
   static constexpr size_t kEntries = 10, kReach = 5;
   static constexpr uint32_t kLocked = 1, kSpilled = 2, kLost = 4, kStep = 8;
   static constexpr uint32_t kMarkBits = 13, kBehindBits = 3;
+
+ public:
   struct alignas(64) Bucket {
     std::atomic<uint32_t>
         word;  // lock, spilled: entries of this home lie behind it; lost: some are not here at all
@@ -81,6 +98,8 @@ class PointTable {
     std::atomic<Reference> references[kEntries];  // 0: free
   };
   static_assert(sizeof(Bucket) == 64);
+
+ private:
   struct Shard {
     uint32_t unit = 0;
     uint16_t buckets = 0;
@@ -106,24 +125,27 @@ class PointTable {
   };
 
   const std::atomic<uint64_t>* directory(uint64_t word) const {
-    return reinterpret_cast<const std::atomic<uint64_t>*>(pool_.at(static_cast<Unit>(word)));
+    return reinterpret_cast<const std::atomic<uint64_t>*>(base_ + size_t{static_cast<Unit>(word)} * kUnit);
   }
-  static Place place(const BlockPool& pool, uint64_t shard_word, uint64_t hash) {
-    auto width = static_cast<uint32_t>(shard_word >> 48) & 0xff,
-         depth = static_cast<uint32_t>(shard_word >> 56);
-    uint64_t x = (hash << depth) >> (64 - width);
-    uint64_t product = x * (shard_word >> 32 & 0xffff);
-    uint64_t low = product & ((uint64_t{1} << width) - 1);
-    auto mark = static_cast<uint16_t>(
-        (width >= kMarkBits ? low >> (width - kMarkBits) : low << (kMarkBits - width)) << kBehindBits);
-    auto* buckets = reinterpret_cast<Bucket*>(pool.at(static_cast<Unit>(shard_word)));
-    return {buckets + (product >> width), static_cast<uint32_t>(product >> width), mark, shard_word};
+  // width hash bits x behind the shard's depth: the bucket is the whole part of x * buckets / 2^width, the mark
+  // the first bits of what is left.
+  Place place(uint64_t shard_word, uint64_t hash) const {
+    uint64_t unused = (0 - (shard_word >> 48)) & 63;  // 64 - width
+    uint64_t x = hash << (shard_word >> 56 & 63) >> unused << unused;
+    __extension__ using Wide = unsigned __int128;
+    Wide product = static_cast<Wide>(x) * (shard_word >> 32 & 0xffff);
+    auto bucket = static_cast<uint64_t>(product >> 64);
+    auto mark = static_cast<uint16_t>(static_cast<uint64_t>(product) >> (64 - kMarkBits) << kBehindBits);
+    auto* home = reinterpret_cast<Bucket*>(base_ + (static_cast<Unit>(shard_word) + bucket) * kUnit);
+    return {home, static_cast<uint32_t>(bucket), mark, shard_word};
+  }
+  Place locate_unchecked(uint64_t hash) const {
+    uint64_t word = directory_.load(std::memory_order_acquire);
+    size_t index = hash >> 1 >> (~(word >> 32) & 63);  // the first bits, as many as the directory is deep
+    return place(directory(word)[index].load(std::memory_order_acquire), hash);
   }
   Place locate(uint64_t hash) const {
-    uint64_t word = directory_.load(std::memory_order_acquire);
-    auto depth = static_cast<uint32_t>(word >> 32);
-    size_t index = depth == 0 ? 0 : hash >> (64 - depth);
-    Place at = place(pool_, directory(word)[index].load(std::memory_order_acquire), hash);
+    Place at = locate_unchecked(hash);
     pool_.touch(static_cast<Unit>(at.shard) + at.bucket, (kReach + 1) * sizeof(Bucket));
     return at;
   }
@@ -139,6 +161,7 @@ class PointTable {
   Unit new_buckets(size_t buckets);
 
   BlockPool& pool_;
+  char* const base_ = pool_.at(0);
   HashOf hash_of_;
   std::atomic<uint64_t> directory_{0};  // unit, depth << 32
   std::mutex growing_;
@@ -189,10 +212,20 @@ again:
   return home_word & kLost ? Answer::Unknown : Answer::Absent;
 }
 
-inline PointTable::Reference PointTable::guess(uint64_t hash) const {
-  Place at = locate(hash);
-  uint32_t slots = slots_with(*at.home, at.mark);
-  return slots ? at.home->references[__builtin_ctz(slots)].load(std::memory_order_acquire) : 0;
+inline void PointTable::read_bucket(Probe& probe) {
+  probe.word = probe.bucket->word.load(std::memory_order_acquire);
+  probe.slots = slots_with(*probe.bucket, probe.mark);
+  if (probe.slots)
+    probe.reference = probe.bucket->references[__builtin_ctz(probe.slots)].load(std::memory_order_acquire);
+}
+
+inline bool PointTable::unchanged(const Probe& probe) {
+  racy::before_validation();
+  return !(probe.word & kLocked) && probe.bucket->word.load(std::memory_order_relaxed) == probe.word;
+}
+
+inline bool PointTable::says_absent(const Probe& probe) {
+  return !(probe.word & (kSpilled | kLost)) && probe.slots == 0;
 }
 
 template <class Change>
