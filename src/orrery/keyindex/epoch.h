@@ -128,14 +128,10 @@ class WriteGuard {
       stopped.wait(true, std::memory_order_acquire);
     }
   }
-  ~WriteGuard() {
-    release();
-  }
+  ~WriteGuard() { release(); }
   WriteGuard(const WriteGuard&) = delete;
   WriteGuard& operator=(const WriteGuard&) = delete;
-  uint32_t thread_number() const {
-    return thread_->number;
-  }
+  uint32_t thread_number() const { return thread_->number; }
 
  private:
   void release() {

@@ -30,7 +30,7 @@ namespace orrery::keyindex {
 
 inline constexpr size_t kLoadedSlots = 48;    // of a leaf at bulk load, and the most that a merge makes
 inline constexpr size_t kLoadedBytes = 3520;  // of a leaf at bulk load, at most
-inline constexpr size_t kRoom = 12;           // records that a new leaf has room for
+inline constexpr size_t kRoom = 16;           // records that a new leaf has room for: all that its slots take
 inline constexpr size_t kMergeBelow = 12;     // a leaf with fewer slots looks for a neighbour
 inline constexpr size_t kMergedSlots = 40;    // at most so many together
 inline constexpr uint32_t kIdBits = 21, kOffsetBits = 11;

@@ -3,6 +3,11 @@
 #include "orrery/keyindex/index_impl.h"
 
 namespace orrery::keyindex {
+namespace {
+
+constexpr size_t kFetchAhead = 12;  // entries before a leaf's end
+
+}  // namespace
 
 size_t StringIndex::Impl::slots_in_order(const BlockPool& pool, const Leaf& leaf, uint8_t* slots) {
   size_t count = leaf.used(), ordered = std::min(leaf.sorted(), count);
@@ -20,13 +25,13 @@ size_t StringIndex::Impl::slots_in_order(const BlockPool& pool, const Leaf& leaf
   return count;
 }
 
-// All lines of a leaf, since a scan reads them all and in no order of theirs.
+// All lines of a leaf but its tags, since a scan reads them all and in no order of theirs.
 void StringIndex::Impl::prefetch_whole(const InnerNode& above, size_t child) const {
   if (child >= above.children) return;
   const char* block = pool.at(above.child(child).load(std::memory_order_acquire));
   Hint hint = above.hint(child).load(std::memory_order_relaxed);
   size_t end = (hint & 63u) * 32 + (hint >> 6) * 32u + 64;
-  for (size_t at = 0; at < end; at += 64) __builtin_prefetch(block + at);
+  for (size_t at = 64; at < end; at += 64) __builtin_prefetch(block + at);
 }
 
 Cursor::Cursor(const StringIndex::Impl& index, Way way, std::string_view from, std::string_view prefix,
@@ -67,6 +72,20 @@ bool Cursor::next_leaf() {
   return true;
 }
 
+inline void Cursor::copy_record(Record from, size_t stripped, Item& item) const {
+  uint16_t meta = from.meta();
+  item.value = from.value();
+  item.bytes = from.bytes();
+  item.size = meta & kSizeMask;
+  item.before = static_cast<uint32_t>(stripped);
+  if (meta & kOutOfLine) [[unlikely]] {
+    std::string_view whole = Leaf::long_key(index_.pool, from);
+    item.bytes = whole.data();
+    item.size = static_cast<uint32_t>(whole.size());
+    item.before = 0;
+  }
+}
+
 // Copies where the records of a leaf lie, in this cursor's order, from `from_` on if `bounded`.
 void Cursor::read_leaf(Unit unit, bool bounded) {
   const BlockPool& pool = index_.pool;
@@ -89,14 +108,17 @@ void Cursor::read_leaf(Unit unit, bool bounded) {
       if (!leaf.unchanged(seen)) continue;  // it has been replaced just now, and is final
       count = StringIndex::Impl::slots_in_order(pool, leaf, slots);
     }
-    auto record = [&](size_t i) { return leaf.record(ordered ? i : slots[i]); };
+    const char* offsets = leaf.base() + leaf.offsets_at();
+    auto record = [&](size_t i) {
+      return Record{leaf.base() + racy::load<uint16_t>(offsets + 2 * (ordered ? i : slots[i]))};
+    };
     if (bounded) {
       size_t below = 0;  // keys < from_
       std::string_view from = from_;
       if (!leaf.shares(from)) {
         below = leaf.shared_part() < from ? count : 0;
       } else if (ordered) {
-        below = std::min(leaf.rank(pool, from), count);
+        below = std::min(index_.wide ? leaf.rank_wide(pool, from) : leaf.rank(pool, from), count);
       } else {
         while (below < count && leaf.key_after_shared(pool, record(below)) < from.substr(shared)) ++below;
       }
@@ -110,30 +132,35 @@ void Cursor::read_leaf(Unit unit, bool bounded) {
       }
     }
     count_ = end - first;
-    for (size_t i = 0; i < count_; ++i) {
-      Record from = record(way_ == Way::Up ? first + i : end - 1 - i);
-      uint16_t meta = from.meta();
-      Item& item = items_[i];
-      item.value = from.value();
-      if (meta & kOutOfLine) {
-        std::string_view whole = Leaf::long_key(pool, from);
-        item.bytes = whole.data();
-        item.size = static_cast<uint32_t>(whole.size());
-        item.before = 0;
-      } else {
-        item.bytes = from.bytes();
-        item.size = meta & kSizeMask;
-        item.before = static_cast<uint32_t>(stripped);
-      }
-    }
+    if (ordered && way_ == Way::Up)
+      for (size_t i = 0; i < count_; ++i)
+        copy_record({leaf.base() + racy::load<uint16_t>(offsets + 2 * (first + i))}, stripped, items_[i]);
+    else
+      for (size_t i = 0; i < count_; ++i)
+        copy_record(record(way_ == Way::Up ? first + i : end - 1 - i), stripped, items_[i]);
     if (leaf.unchanged(seen)) break;
   }
   at_ = 0;
-  if (ahead_) index_.prefetch_whole(*InnerNode::at(pool, node_), way_ == Way::Up ? child_ + 1 : child_ - 1);
+  hold_back();
+}
+
+// Shows all but the last items: with those the next leaf is fetched ahead, and not before, since most scans
+// end within two leaves.
+void Cursor::hold_back() {
+  held_back_ = 0;
+  if (!ahead_ || count_ <= kFetchAhead) return;
+  held_back_ = kFetchAhead;
+  count_ -= held_back_;
+}
+
+void Cursor::fetch_ahead() {
+  index_.prefetch_whole(*InnerNode::at(index_.pool, node_), way_ == Way::Up ? child_ + 1 : child_ - 1);
 }
 
 // Keys at and above the prefix: those that have it come first.
 void Cursor::cut_to_prefix() {
+  count_ += held_back_;
+  held_back_ = 0;
   size_t with = 0;
   while (with < count_) {
     at_ = with;
@@ -146,6 +173,12 @@ void Cursor::cut_to_prefix() {
 }
 
 bool Cursor::refill() {
+  if (held_back_ > 0) {
+    count_ += held_back_;
+    held_back_ = 0;
+    fetch_ahead();
+    return true;
+  }
   count_ = 0;
   while (count_ == 0 && !ended_) {
     if (!started_) {
@@ -155,6 +188,7 @@ bool Cursor::refill() {
       child_ = path.child;
       inclusive_ = true;
       index_.prefetch_whole(*InnerNode::at(index_.pool, node_), child_);
+      if (ahead_) fetch_ahead();
       read_leaf(path.leaf, !at_end_);
     } else if (!next_leaf()) {
       ended_ = true;

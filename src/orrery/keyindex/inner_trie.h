@@ -58,8 +58,7 @@ inline size_t InnerNode::find_as(std::string_view key) const {
       }
       return compare_whole(key.substr(known), to.first, end);
     }
-    if (to.what & SpanTo::kEndsHere)
-      return to.first + (position + (to.what & 0xffu) <= key.size() ? 1u : 0u);
+    if (to.what & SpanTo::kEndsHere) return to.first + (position + (to.what & 0xffu) <= key.size() ? 1u : 0u);
     at = to.what;
     position += 8;
   }

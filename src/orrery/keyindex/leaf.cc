@@ -8,6 +8,8 @@
 namespace orrery::keyindex {
 namespace {
 
+constexpr size_t kRoomBytes = 448;  // of a new leaf at most: long records would leave much of it empty
+
 size_t common(std::string_view a, std::string_view b) {
   size_t most = std::min(a.size(), b.size()), size = 0;
   while (size < most && a[size] == b[size]) ++size;
@@ -52,6 +54,19 @@ size_t Leaf::rank(const BlockPool& pool, std::string_view key) const {
       high = middle;
   }
   return low;
+}
+
+size_t Leaf::rank_wide(const BlockPool& pool, std::string_view key) const {
+#if ORRERY_HAS_WIDE
+  std::string_view rest = key.substr(shared);
+  uint32_t wanted = head_of(rest);
+  size_t count = std::min(sorted(), kSlots);
+  auto [below, equal] = below_and_equal_wide(base() + heads_at(), count, wanted);
+  for (; equal > 0 && key_after_shared(pool, record(below)) < rest; --equal) ++below;
+  return below;
+#else
+  return rank(pool, key);
+#endif
 }
 
 size_t Leaf::append(std::string_view key, Unit key_block, uint64_t hash, uint64_t value) {
@@ -140,7 +155,7 @@ Unit build_leaf(BlockPool& pool, std::string_view base, std::span<const LeafEntr
                 uint32_t id, bool locked) {
   LeafShape shape = leaf_shape(base, entries);
   size_t mean = entries.empty() ? 32 : shape.heap / entries.size();
-  size_t bytes = std::min(kLeafBytes, (shape.bytes + room * mean + kUnit - 1) / kUnit * kUnit);
+  size_t bytes = std::min(kLeafBytes, (shape.bytes + std::min(room * mean, kRoomBytes) + kUnit - 1) / kUnit * kUnit);
   if (shape.bytes > bytes) throw Error("a leaf is larger than a block");
   Unit unit = pool.allocate(bytes);
   Leaf& leaf = *Leaf::mutable_at(pool, unit);
@@ -156,10 +171,12 @@ Unit build_leaf(BlockPool& pool, std::string_view base, std::span<const LeafEntr
                 shape.shared - base.size());
   }
 
+  // In order of hash, so that a get knows about where a record lies before it has read the leaf. Where the
+  // point table tells that exactly, in order of key, so that a scan reads lines one after the other.
   std::array<uint32_t, kSlots> order;  // place in the high half, slot in the low one
   for (size_t i = 0; i < entries.size(); ++i)
-    order[i] = place_of(entries[i].hash) << 16 | static_cast<uint32_t>(i);
-  std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(entries.size()));
+    order[i] = (id == 0 ? place_of(entries[i].hash) << 16 : 0) | static_cast<uint32_t>(i);
+  if (id == 0) std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(entries.size()));
   size_t stripped = leaf.stripped(), at = leaf.heap_at();
   for (size_t i = 0; i < entries.size(); ++i) {
     size_t slot = order[i] & 0xffff;

@@ -7,10 +7,10 @@
 //   heap          records {u16 meta, u64 value, key bytes}, appended and never moved within a block
 //
 // Slots [0, sorted) are in key order; a short tail behind them is in order of arrival and is merged when it
-// is full or when a scan comes. The records that a leaf was built with lie in order of their hash, so that
-// the place of one is known from the hash to within a few cache lines before the leaf has been read. Where
-// the keys share 8 bytes or more, records hold only what follows. A key longer than kInlineKey bytes lies in
-// a block of its own, whole.
+// is full or when a scan comes. The records that a leaf without a name in the point table was built with lie
+// in order of their hash, so that the place of one is known from the hash to within a few cache lines before
+// the leaf has been read; those of a leaf with one in order of key. Where the keys share 8 bytes or more,
+// records hold only what follows. A key longer than kInlineKey bytes lies in a block of its own, whole.
 //
 // Threads: a writer holds the lock bit of the version word; a reader takes the word before and after reading
 // and reads again where it changed or was locked. A leaf that has been replaced (kReplaced) is never changed
@@ -188,6 +188,7 @@ class Leaf {
   }
   // Of the sorted slots, how many have keys below `key` (which has the shared bytes).
   size_t rank(const BlockPool& pool, std::string_view key) const;
+  ORRERY_WIDE size_t rank_wide(const BlockPool& pool, std::string_view key) const;
 
   // --- writing; the caller holds the lock
   bool lock() {  // false: it has been replaced

@@ -127,8 +127,8 @@ class PointTable {
   const std::atomic<uint64_t>* directory(uint64_t word) const {
     return reinterpret_cast<const std::atomic<uint64_t>*>(base_ + size_t{static_cast<Unit>(word)} * kUnit);
   }
-  // width hash bits x behind the shard's depth: the bucket is the whole part of x * buckets / 2^width, the mark
-  // the first bits of what is left.
+  // width hash bits x behind the shard's depth: the bucket is the whole part of x * buckets / 2^width, the
+  // mark the first bits of what is left.
   Place place(uint64_t shard_word, uint64_t hash) const {
     uint64_t unused = (0 - (shard_word >> 48)) & 63;  // 64 - width
     uint64_t x = hash << (shard_word >> 56 & 63) >> unused << unused;

@@ -46,6 +46,7 @@ struct IndexStats {
 };
 
 class Cursor;
+struct Record;
 
 class StringIndex {
  public:
@@ -136,6 +137,9 @@ class Cursor {
   Cursor(const StringIndex::Impl& index, Way way, std::string_view from, std::string_view prefix,
          bool at_end);
   bool refill();
+  void copy_record(Record from, size_t stripped, Item& item) const;
+  void hold_back();
+  void fetch_ahead();
   bool next_leaf();
   void read_leaf(uint32_t unit, bool bounded);
   void cut_to_prefix();
@@ -148,7 +152,7 @@ class Cursor {
   uint32_t node_ = 0;      // the node above the leaf, as it was when it was reached
   size_t child_ = 0;       // the leaf's place in it
   std::string from_, prefix_;
-  size_t at_ = SIZE_MAX, count_ = 0;
+  size_t at_ = SIZE_MAX, count_ = 0, held_back_ = 0;  // items: where it stands, shown, and more behind them
   Item items_[64];
   char buffer_[1024];
 };

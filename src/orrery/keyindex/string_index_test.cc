@@ -2,12 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
 
 #include "orrery/base/error.h"
 #include "orrery/base/random.h"
+#include "orrery/base/test_support.h"
+#include "orrery/keyindex/key_file.h"
 #include "orrery/keyindex/oracle.h"
 
 namespace orrery::keyindex {
@@ -167,6 +170,32 @@ TEST_P(StringIndexOn, unsorted_or_repeated_keys_are_refused_with_their_place) {
   EXPECT_THROW(index.put(long_key, 1), InputError);
   EXPECT_FALSE(index.get(long_key));
   EXPECT_TRUE(index.put(std::string_view(long_key).substr(1), 1));
+}
+
+// Minutes long: with ORRERY_KEYINDEX_KEYS=FILE (keys in lines) and, if other than ten million,
+// ORRERY_KEYINDEX_OPERATIONS=N. Without a file the keys are adversarial ones: few letters, NULs, long ones.
+TEST_P(StringIndexOn, many_mixed_operations_and_reopening_agree_with_a_map) {
+  const char* file = std::getenv("ORRERY_KEYINDEX_KEYS");
+  const char* count = std::getenv("ORRERY_KEYINDEX_OPERATIONS");
+  if (!file && !count) GTEST_SKIP() << "ORRERY_KEYINDEX_KEYS is not set";
+  KeyFile keys;
+  if (file) keys = read_key_file(file, false);
+  auto make = [&](Random& random) {
+    if (file) return std::string(keys.keys[random.index(keys.keys.size())]);
+    std::string key;
+    for (size_t size = random.index(random.index(50) ? 24 : 700); size > 0; --size)
+      key += std::string_view("\0a\xff", 3)[random.index(3)];
+    return key;
+  };
+  size_t operations = count ? std::stoull(count) : 10'000'000;
+  TemporaryFolder folder("many_mixed");
+  Oracle oracle(options(), 11);
+  for (size_t piece = 0; piece < 10; ++piece) {
+    oracle.run(operations / 10, make, operations);
+    oracle.index.save(folder.file("keys.index"));
+    oracle.index = StringIndex::load(folder.file("keys.index"));
+  }
+  oracle.check_all();
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "orrery/keyindex/racy.h"
 
@@ -82,6 +83,19 @@ ORRERY_WIDE_CODE inline size_t count_below_wide(const uint64_t* ascending, size_
 }
 ORRERY_WIDE_CODE inline uint64_t equal_among_64_wide(const uint8_t* bytes, uint8_t wanted) {
   return _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(bytes), _mm512_set1_epi8(static_cast<char>(wanted)));
+}
+// How many of at most 64 ascending words are below one, and equal to it.
+ORRERY_WIDE_CODE inline std::pair<size_t, size_t> below_and_equal_wide(const void* words, size_t count,
+                                                                       uint32_t word) {
+  const __m512i mine = _mm512_set1_epi32(static_cast<int>(word));
+  unsigned below = 0, equal = 0;
+  for (size_t at = 0; at < count; at += 16) {
+    auto there = static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(count - at)));
+    __m512i have = _mm512_maskz_loadu_epi32(there, static_cast<const uint32_t*>(words) + at);
+    below += static_cast<unsigned>(_mm_popcnt_u32(_mm512_mask_cmplt_epu32_mask(there, have, mine)));
+    equal += static_cast<unsigned>(_mm_popcnt_u32(_mm512_mask_cmpeq_epu32_mask(there, have, mine)));
+  }
+  return {below, equal};
 }
 #pragma GCC diagnostic pop
 #endif
