@@ -155,7 +155,8 @@ Unit build_leaf(BlockPool& pool, std::string_view base, std::span<const LeafEntr
                 uint32_t id, bool locked) {
   LeafShape shape = leaf_shape(base, entries);
   size_t mean = entries.empty() ? 32 : shape.heap / entries.size();
-  size_t bytes = std::min(kLeafBytes, (shape.bytes + std::min(room * mean, kRoomBytes) + kUnit - 1) / kUnit * kUnit);
+  size_t bytes =
+      std::min(kLeafBytes, (shape.bytes + std::min(room * mean, kRoomBytes) + kUnit - 1) / kUnit * kUnit);
   if (shape.bytes > bytes) throw Error("a leaf is larger than a block");
   Unit unit = pool.allocate(bytes);
   Leaf& leaf = *Leaf::mutable_at(pool, unit);
