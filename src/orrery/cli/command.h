@@ -55,6 +55,7 @@ Action declare_validate_latency(CLI::App&, Common&);
 Action declare_validate_keyindex(CLI::App&, Common&);
 Action declare_validate_moetuner(CLI::App&, Common&);
 Action declare_validate_neusight(CLI::App&, Common&);
+Action declare_validate_wham(CLI::App&, Common&);
 Action declare_check(CLI::App&, Common&);
 Action declare_completion(CLI::App&, Common&);
 Action declare_help(CLI::App&, Common&);

@@ -1,0 +1,71 @@
+// `orrery validate wham`: the accelerator model, scheduler and searches against others and exact answers.
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "orrery/base/storage.h"
+#include "orrery/base/text.h"
+#include "orrery/cli/options.h"
+#include "orrery/report/terminal_table.h"
+#include "orrery/validate/latency.h"
+#include "orrery/validate/wham.h"
+
+namespace orrery::cli {
+namespace {
+
+constexpr const char* kSchema = "orrery.wham-validation/1";
+
+std::string as_json(const validate::WhamValidation& result) {
+  using json = nlohmann::ordered_json;
+  json tables = json::array();
+  for (const report::Table& table : result.tables) tables.push_back(json::parse(report::to_json(table)));
+  const json document = {
+      {"schema", kSchema}, {"asked", json::parse(report::to_json(result.asked))}, {"tables", tables}};
+  return document.dump(2);
+}
+
+}  // namespace
+
+Action declare_validate_wham(CLI::App& app, Common& common) {
+  struct Options {
+    std::string only, data, document;
+  };
+  auto options = std::make_shared<Options>();
+  const std::vector<std::string> parts(validate::kWhamParts.begin(), validate::kWhamParts.end());
+  app.add_option("--only", options->only, "Some of the parts, separated by commas: " + join(parts, ", "));
+  app.add_option("--data", options->data, "The folder of the measured data [$ORRERY_DATA]");
+  app.add_option("--document", options->document,
+                 "A Markdown file whose tables, between its markers, are made anew");
+  add_json(app, common);
+  add_threads(app, common);
+  add_seed(app, common);
+  return [&common, options] {
+    const char* folder = std::getenv("ORRERY_DATA");
+    const std::string data = !options->data.empty() ? options->data : folder ? folder : "";
+    const std::vector<std::string> only =
+        options->only.empty() ? std::vector<std::string>{} : split(options->only, ',');
+    // Read, and its markers looked for, before minutes of work.
+    const std::string document = options->document.empty() ? "" : read_file(options->document);
+    if (!options->document.empty()) validate::refresh_document(document, options->document, "");
+    Progress progress("validate wham", only.empty() ? validate::kWhamParts.size() : only.size());
+    RunContext context = common.context();
+    context.progress = &progress;
+    const validate::WhamValidation result = validate::validate_wham({only, data}, context);
+    if (!options->document.empty()) {
+      write_file(options->document,
+                 validate::refresh_document(document, options->document, validate::wham_markdown(result)));
+    }
+    if (common.json) {
+      *common.out << as_json(result) << "\n";
+      return result.all_met() ? 0 : 1;
+    }
+    for (const report::Table& table : result.tables)
+      *common.out << report::to_terminal(table, common.style()) << "\n";
+    if (!result.asked.rows.empty()) *common.out << report::to_terminal(result.asked, common.style());
+    return result.all_met() ? 0 : 1;
+  };
+}
+
+}  // namespace orrery::cli
