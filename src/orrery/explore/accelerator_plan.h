@@ -93,6 +93,7 @@ struct AcceleratorStudy {
   // one's value over this design's, or of the values themselves where there is none.
   std::optional<DesignPoint> reference;
   double power_calibration = 1;  // factor on dynamic power, hardware::power_calibration
+  double logic_area_factor = 1, memory_area_factor = 1;  // on the area law
   cost::AcceleratorOptions options;
   size_t top = 10;  // distinct designs that are kept
 };
@@ -164,6 +165,7 @@ struct SensitivityRow {
   double loss = 0;                 // what the plan's design loses against it, relative
   double gain_over_reference = 0;  // of the plan's design, objective ratio; 0 without a reference
   double throughput_over_reference = 0;
+  bool within_limits = true;  // of the plan's design, under the moved parameter
 };
 
 struct AcceleratorPlan {

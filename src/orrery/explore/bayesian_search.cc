@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "orrery/explore/mapping_samples.h"
 #include "orrery/explore/search_state.h"
 
 namespace orrery::explore {
@@ -70,6 +71,14 @@ class Regression {
   double squares_ = 0, variance_ = 1;
 };
 
+// The objective as Spotlight sees it: operators one after another, each at the best of the mappings drawn.
+double mapped_objective(SearchState& state, const DesignPoint& design, Random& random) {
+  std::vector<double> seconds;
+  for (size_t w = 0; w < state.study().workloads.size(); ++w)
+    seconds.push_back(sampled_seconds(state.study(), w, design, state.options().mapping_samples, random));
+  return state.evaluator().score(design, std::move(seconds)).objective;
+}
+
 std::vector<double> features(SearchState& state, const DesignPoint& p) {
   const DesignPrices::Price price = state.evaluator().prices().price(p);
   std::vector<double> x = {1,
@@ -113,7 +122,9 @@ SearchEnd search_by_regression(SearchState& state) {
     std::swap(designs[tried], designs[chosen]);
     const std::vector<double> x = features(state, designs[tried]);
     if (!regression) regression.emplace(x.size());
-    regression->add(x, std::log(std::max(state.record(designs[tried]).objective, 1e-300)));
+    double objective = state.record(designs[tried]).objective;
+    if (state.options().mapping_samples > 0) objective = mapped_objective(state, designs[tried], random);
+    regression->add(x, std::log(std::max(objective, 1e-300)));
   }
   return {state.ended().value_or(solve::Stop::WorkLimit), {}, {}};
 }

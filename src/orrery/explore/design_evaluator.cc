@@ -283,6 +283,34 @@ void DesignEvaluator::add_work(const SearchWork& work) {
   work_.dimension_sets += work.dimension_sets;
 }
 
+schedule::GangSchedule DesignEvaluator::gangs(const DesignPoint& point, size_t w) {
+  load(point);
+  const Load& load = loads_[w];
+  const graph::Graph& graph = study_.workloads[w].graph;
+  LatencyTables& tables = costs_->tables;
+  const size_t first = tables.first_kernel(w);
+  const auto traffic = tables.traffic({std::max(point.columns, point.rows), point.global_buffer});
+  const auto vector = tables.vector(point.lanes);
+  const hardware::Accelerator chip = accelerator(point, *study_.base.accelerator());
+  schedule::GangModes modes;
+  for (int width = 1; width <= point.matrix_cores; width *= 2) modes.widths.push_back(width);
+  std::vector<std::vector<int64_t>> kernels(graph.kernels.size());
+  for (size_t k = 0; k < kernels.size(); ++k) {
+    kernels[k] = {whole(cycles_[first + k])};
+    for (size_t i = 1; i < modes.widths.size(); ++i) {
+      const cost::CycleRates rate = cost::cycle_rates(chip, study_.base.memory_bandwidth, modes.widths[i], 1);
+      const cost::ArrayBill array = cost::array_bill(graph.kernels[k], {point.rows, point.columns},
+                                                     modes.widths[i], chip.word_bytes(), study_.options);
+      if (array.cycles <= 0) break;
+      kernels[k].push_back(
+          whole(cost::kernel_cycles(array, traffic[first + k], vector[first + k], rate, study_.options.memory)
+                    .cycles));
+    }
+  }
+  for (uint32_t kernel : load.kernel) modes.durations.push_back(kernels[kernel]);
+  return schedule::gang_schedule(load.tasks, modes, point.counts());
+}
+
 std::vector<uint8_t> DesignEvaluator::bound_by(const DesignPoint& point, size_t w) {
   LatencyTables& tables = costs_->tables;
   const auto array = tables.array({point.columns, point.rows});

@@ -17,6 +17,7 @@
 #include "orrery/explore/accelerator_plan.h"
 #include "orrery/explore/design_price.h"
 #include "orrery/explore/latency_tables.h"
+#include "orrery/schedule/cores/gang_schedule.h"
 #include "orrery/schedule/cores/list_schedule.h"
 #include "orrery/schedule/cores/mirror_conflicts.h"
 
@@ -64,6 +65,9 @@ class DesignEvaluator {
   // All figures of a design, and its schedule.
   EvaluatedDesign describe(const DesignPoint& point);
   WorkloadSchedule schedule(const DesignPoint& point, size_t w);
+  // Workload w where an operator may take several matrix cores (cut along its batch, M or N): what lies below
+  // the critical path of single cores.
+  schedule::GangSchedule gangs(const DesignPoint& point, size_t w);
   // What each operator of workload w spends its time on, as kCriticalParts; after scheduler(point, w).
   std::vector<uint8_t> bound_by(const DesignPoint& point, size_t w);
 

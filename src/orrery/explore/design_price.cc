@@ -15,6 +15,8 @@ const hardware::Accelerator& chip_of(const AcceleratorStudy& study) {
 
 DesignPrices::DesignPrices(const AcceleratorStudy& study)
     : study_(study), chip_(chip_of(study)), areas_(hardware::area_table(chip_.area_table)) {
+  areas_.logic_factor *= study.logic_area_factor;
+  areas_.memory_factor *= study.memory_area_factor;
   uncore_area_ = chip_.uncore.area.value();
   leakage_ = chip_.energy.leakage;
   const hardware::PowerBreakdown power = hardware::thermal_design_power(

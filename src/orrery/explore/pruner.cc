@@ -16,6 +16,7 @@ constexpr double kNone = -std::numeric_limits<double>::infinity();
 constexpr double kLeastGain = 1.0005;
 
 // The best score of a tree of nodes, where branches end after `hysteresis` levels without gain on their path.
+// score(node, floor) may answer floor for a node that is worth no more.
 template <class Node, class Children, class Score>
 double best_of_tree(const Node& root, int hysteresis, Children children, Score score) {
   struct Entry {
@@ -30,7 +31,7 @@ double best_of_tree(const Node& root, int hysteresis, Children children, Score s
     const Entry entry = queue.front();
     queue.pop_front();
     if (!seen.insert(entry.node).second) continue;
-    const double value = score(entry.node);
+    const double value = score(entry.node, entry.path_best);
     best = std::max(best, value);
     int bad = entry.bad;
     if (value != kNone) bad = entry.path_best == kNone || value > entry.path_best * kLeastGain ? 0 : bad + 1;
@@ -58,7 +59,9 @@ class Pruner {
             if (a.second > 0) smaller.push_back({a.first, a.second - 1});
             return smaller;
           },
-          [&](const Array& a) { return best_of_lanes(space_.columns[a.first], space_.rows[a.second]); });
+          [&](const Array& a, double) {
+            return best_of_lanes(space_.columns[a.first], space_.rows[a.second]);
+          });
     }
   }
 
@@ -66,20 +69,19 @@ class Pruner {
   double best_of_lanes(int columns, int rows) {
     point_.columns = columns;
     point_.rows = rows;
-    if (space_.lanes_equal_columns) return best_of_counts(columns);
+    if (space_.lanes_equal_columns) return best_of_counts(columns, kNone);
     return best_of_tree(
         space_.lanes.size() - 1, state_.options().hysteresis,
         [](size_t i) { return i > 0 ? std::vector<size_t>{i - 1} : std::vector<size_t>{}; },
-        [&](size_t i) { return best_of_counts(space_.lanes[i]); });
+        [&](size_t i, double floor) { return best_of_counts(space_.lanes[i], floor); });
   }
 
-  double best_of_counts(int lanes) {
+  double best_of_counts(int lanes, double floor) {
     point_.lanes = lanes;
     point_.matrix_cores = space_.matrix_cores.front();
     point_.vector_cores = space_.vector_cores.front();
     if (state_.must_end() || !evaluator_.affordable(point_)) return kNone;
-    double best = state_.options().counts_by_conflicts ? by_conflicts() : exactly();
-    return best;
+    return state_.options().counts_by_conflicts ? by_conflicts() : exactly(floor);
   }
 
   double by_conflicts() {
@@ -110,14 +112,21 @@ class Pruner {
     return best;
   }
 
-  double exactly() {
-    double best = kNone;
+  // Counts by falling bound until none left could be better.
+  double exactly(double floor) {
+    std::vector<std::pair<double, DesignPoint>> open;
     for (int matrix : space_.matrix_cores) {
       for (int vector : space_.vector_cores) {
         const DesignPoint design = with({matrix, vector});
-        if (!evaluator_.affordable(design) || evaluator_.critical_path_bound(design) <= best) continue;
-        best = std::max(best, value(state_.record(design)));
+        if (evaluator_.affordable(design)) open.push_back({evaluator_.critical_path_bound(design), design});
       }
+    }
+    std::stable_sort(open.begin(), open.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    double best = floor;
+    for (const auto& [bound, design] : open) {
+      if (bound <= best) break;
+      best = std::max(best, value(state_.record(design)));
     }
     return best;
   }

@@ -53,8 +53,8 @@ class SearchState {
   using Clock = std::chrono::steady_clock;
   bool better(const DesignRecord& a, const DesignRecord& b) const;
   const AcceleratorStudy& study_;
-  const SearchOptions& options_;
-  const RunContext& context_;
+  const SearchOptions options_;
+  const RunContext context_;
   Clock::time_point started_ = Clock::now();
   DesignEvaluator evaluator_;
   std::optional<std::vector<DesignPoint>> designs_;

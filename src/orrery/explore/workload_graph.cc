@@ -7,8 +7,11 @@
 #include <span>
 #include <vector>
 
+#include "orrery/base/storage.h"
 #include "orrery/graph/model_catalogue.h"
 #include "orrery/graph/readers/onnx.h"
+#include "orrery/graph/readers/operator_csv.h"
+#include "orrery/graph/readers/scalesim_topology.h"
 
 namespace orrery::explore {
 namespace {
@@ -232,6 +235,20 @@ Graph lump_backward(const Graph& graph) {
   });
 }
 
+Graph stage_graph(const Graph& graph, int first, int last, bool backward) {
+  Groups groups(graph);
+  for (size_t v = 0; v < graph.operators.size(); ++v) {
+    const int layer = std::clamp(graph.operators[v].layer, 0, graph.layers - 1);
+    const Pass pass = pass_of(graph, static_cast<OperatorId>(v));
+    const bool forward = pass == Pass::Forward;
+    if (layer < first || layer >= last || pass == Pass::Optimizer || forward == backward)
+      groups.members[v].clear();
+  }
+  return Rebuilder(graph).run(groups, [&](const std::vector<OperatorId>& members) {
+    return graph.kernels[graph.operators[members.front()].kernel];
+  });
+}
+
 Graph workload_graph(Graph graph, const WorkloadGraphOptions& options) {
   if (options.words) graph = in_words(graph, *options.words);
   if (options.fuse_products) graph = fuse_products(graph);
@@ -250,6 +267,11 @@ AcceleratorWorkload read_workload(const WorkloadRequest& request) {
     options.optimizer = request.optimizer;
     workload.name = std::filesystem::path(request.source).stem().string();
     workload.graph = graph::read_onnx(request.source, options).graph;
+  } else if (request.source.ends_with(".csv")) {
+    const std::string text = read_file(request.source);
+    workload.name = std::filesystem::path(request.source).stem().string();
+    workload.graph = graph::is_scalesim_topology(text) ? graph::parse_scalesim_topology(text, request.source)
+                                                       : graph::parse_operator_csv(text, request.source);
   } else {
     const graph::ModelConfig model = graph::find_model(request.source);
     graph::Workload work;
@@ -259,6 +281,7 @@ AcceleratorWorkload read_workload(const WorkloadRequest& request) {
     work.attention = graph::AttentionKernel::Eager;
     work.optimizer = request.optimizer;
     work.keep_cache = false;
+    work.parallel.tensor = request.tensor;
     workload.name = std::filesystem::path(request.source).stem().string();
     workload.graph = graph::build_graph(model, work);
   }

@@ -33,11 +33,19 @@ graph::Graph fuse_products(const graph::Graph& graph);
 // Input and weight gradients of one forward operator as one.
 graph::Graph lump_backward(const graph::Graph& graph);
 
+// The operators of layers first <= layer < last of one direction, as a graph: forward ones, or gradients with
+// recomputation; updates belong to neither. What other operators made is an input. Layer -1 counts to the
+// first stage (first = 0), the layer behind the last to the stage that ends with it.
+graph::Graph stage_graph(const graph::Graph& graph, int first, int last, bool backward);
+
 // A network from an ONNX file or a model from its configuration, for one device. batch replaces that of an
 // ONNX file.
 struct WorkloadRequest {
-  std::string source;  // a path that ends in .onnx, else a model as graph::load_model takes it
+  // A path that ends in .onnx or .csv (operators, or a SCALE-Sim topology, run as they stand), else a model
+  // as graph::find_model takes it.
+  std::string source;
   int64_t batch = 8, sequence = 512;
+  int tensor = 1;  // of a model: devices that share each layer; collectives are operators of the graph
   bool train = true;
   graph::Optimizer optimizer = graph::Optimizer::Adam;
   WorkloadGraphOptions options;

@@ -88,5 +88,17 @@ TEST(WorkloadGraph, split_gradients_give_a_second_matrix_core_work_where_lumped_
   EXPECT_GT(gain(BackwardForm::Split), 1.02 * gain(BackwardForm::Lumped));
 }
 
+TEST(DesignEvaluator, gangs_shorten_a_chain_that_single_cores_cannot) {
+  AcceleratorStudy study = random_study(1);
+  WorkloadRequest request = bert(false);
+  request.sequence = 512;
+  study.workloads = {read_workload(request)};
+  DesignEvaluator evaluator(study);
+  const DesignPoint point{4, 128, 128, 4, 512};
+  const double single = evaluator.describe(point).workloads[0].makespan.value() * 700e6;
+  const schedule::GangSchedule gangs = evaluator.gangs(point, 0);
+  EXPECT_LT(static_cast<double>(gangs.makespan), 0.8 * single);
+}
+
 }  // namespace
 }  // namespace orrery::explore

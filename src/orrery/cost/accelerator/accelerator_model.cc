@@ -80,7 +80,9 @@ uint64_t AcceleratorModel::fingerprint() const {
                             options_.pack_groups,
                             options_.memory,
                             options_.epilogue_whole};
-  return hash_bytes({reinterpret_cast<const char*>(values), sizeof values}, 0x666f6c64u);
+  const uint64_t choices = hash_bytes({reinterpret_cast<const char*>(values), sizeof values}, 0x666f6c64u);
+  return hash_bytes({reinterpret_cast<const char*>(&options_.vector_factor), sizeof options_.vector_factor},
+                    choices);
 }
 
 }  // namespace orrery::cost

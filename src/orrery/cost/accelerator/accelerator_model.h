@@ -24,6 +24,7 @@ struct AcceleratorOptions {
   bool exchange = true;  // also try products with M and N exchanged
   bool pack_groups = false;
   VectorCosts vector = VectorCosts::Revised;
+  double vector_factor = 1;  // on the cycles of vector operators: how much an answer hangs on their table
   bool memory =
       true;  // bounds by the global buffer and DRAM, and the first tile's load; false: cycles of cores alone
   bool epilogue_whole =

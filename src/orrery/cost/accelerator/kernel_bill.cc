@@ -94,6 +94,8 @@ VectorBill vector_bill(const graph::Kernel& kernel, double lanes, const Accelera
     graph::Traffic traffic = graph::traffic(part);
     bill.bytes += (traffic.read + traffic.written).value();
   }
+  bill.cycles *= options.vector_factor;
+  bill.epilogue *= options.vector_factor;
   return bill;
 }
 

@@ -108,4 +108,12 @@ TiledTraffic tiled_traffic(const MatrixWork& work, Array array, TileMemory memor
   return scan.best();
 }
 
+std::optional<TiledTraffic> traffic_of_tile(const MatrixWork& work, int64_t m, int64_t n, int64_t k,
+                                            TileMemory memory) {
+  Scan scan(work, memory);
+  if (!scan.fits(m, n, k)) return std::nullopt;
+  scan.offer(m, n, k);
+  return scan.best();
+}
+
 }  // namespace orrery::cost

@@ -8,6 +8,8 @@
 // load.
 #pragma once
 
+#include <optional>
+
 #include "orrery/cost/accelerator/array_cycles.h"
 #include "orrery/cost/accelerator/matrix_work.h"
 
@@ -27,5 +29,8 @@ struct TileMemory {
 
 // Where not even one array's tile fits, the smallest tile is taken as it is.
 TiledTraffic tiled_traffic(const MatrixWork&, Array, TileMemory);
+
+// Of one tile, in its best loop order; none where it does not fit.
+std::optional<TiledTraffic> traffic_of_tile(const MatrixWork&, int64_t m, int64_t n, int64_t k, TileMemory);
 
 }  // namespace orrery::cost

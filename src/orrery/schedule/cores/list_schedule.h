@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "orrery/base/random.h"
 #include "orrery/schedule/cores/criticality.h"
 #include "orrery/schedule/cores/task_graph.h"
 
@@ -40,10 +41,15 @@ class ListScheduler {
   // Counts of at least 1.
   CoreSchedule schedule(CoreCounts counts);
   int64_t makespan(CoreCounts counts);  // of the same schedule, without writing it down
+  // The best of `tries` orders of urgency, from the greedy one on by exchanging two tasks where that is no
+  // worse. Ends early at makespan_bound. Seeded.
+  CoreSchedule improved(CoreCounts counts, int tries, Seed seed);
 
  private:
   struct Workspace;
   void order_by_rank();
+  template <bool Record>
+  CoreSchedule run(CoreCounts counts);
   const TaskGraph& graph_;
   Criticality criticality_;
   bool starts_known_ = false, ranks_known_ = false;

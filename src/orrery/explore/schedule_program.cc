@@ -1,0 +1,236 @@
+#include "orrery/explore/schedule_program.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "orrery/solve/linear_program.h"
+
+namespace orrery::explore {
+namespace {
+
+using schedule::CoreCounts;
+using schedule::CoreSchedule;
+using schedule::kCoreKinds;
+using schedule::TaskGraph;
+using schedule::TaskId;
+
+constexpr int64_t kLongest = 10000;
+
+// before[u][v]: some path leads from u to v.
+std::vector<std::vector<bool>> reachability(const TaskGraph& tasks) {
+  std::vector<std::vector<bool>> before(tasks.size(), std::vector<bool>(tasks.size()));
+  for (size_t v = 0; v < tasks.size(); ++v) {
+    for (TaskId p : tasks.predecessors(v)) {
+      before[p][v] = true;
+      for (size_t u = 0; u < v; ++u) {
+        if (before[u][p]) before[u][v] = true;
+      }
+    }
+  }
+  return before;
+}
+
+class Program {
+ public:
+  Program(const TaskGraph& tasks, CoreCounts counts, const CoreSchedule& greedy)
+      : tasks_(tasks), counts_(counts), path_(schedule::criticality(tasks)), horizon_(greedy.makespan) {
+    makespan_ = program_.add_column(static_cast<double>(schedule::makespan_bound(tasks, path_, counts)),
+                                    horizon(), 1, true);
+    add_tasks();
+    add_pairs();
+  }
+
+  // Only cores that exist are used: core c before core c+1, and their cost within the budget.
+  void choose_cores(const CoreCosts& costs) {
+    std::vector<solve::Term> total;
+    for (size_t kind = 0; kind < kCoreKinds; ++kind) {
+      int before = -1;
+      for (int c = 0; c < counts_.of(kind); ++c) {
+        const int exists = program_.add_column(c == 0 ? 1 : 0, 1, 0, true);
+        exists_[kind].push_back(exists);
+        total.push_back({exists, kind == 0 ? costs.matrix : costs.vector});
+        if (before >= 0) program_.add_row(0, solve::kUnbounded, {{before, 1}, {exists, -1}});
+        before = exists;
+        for (size_t v = 0; v < tasks_.size(); ++v) {
+          const auto& used = core_[v][kind];
+          if (static_cast<size_t>(c) < used.size())
+            program_.add_row(0, solve::kUnbounded, {{exists, 1}, {used[static_cast<size_t>(c)], -1}});
+        }
+      }
+    }
+    program_.add_row(-solve::kUnbounded, costs.budget, std::move(total));
+  }
+
+  std::optional<std::vector<int64_t>> solve(Seconds limit, double& bound) {
+    solve::IntegerOptions options;
+    options.limit = limit;
+    const solve::LinearSolution solution = solve::solve_integer(program_, options);
+    bound = solution.bound;
+    if (solution.value.empty()) return std::nullopt;
+    std::vector<int64_t> starts;
+    for (int column : start_) starts.push_back(std::llround(solution.value[static_cast<size_t>(column)]));
+    for (size_t kind = 0; kind < kCoreKinds; ++kind) {
+      int count = 0;
+      for (int column : exists_[kind]) count += solution.value[static_cast<size_t>(column)] > 0.5;
+      (kind == 0 ? chosen_.matrix : chosen_.vector) = count;
+    }
+    return starts;
+  }
+  CoreCounts chosen() const { return chosen_; }
+
+ private:
+  double horizon() const { return static_cast<double>(horizon_); }
+  double length(size_t v) const { return static_cast<double>(tasks_[v].duration); }
+
+  void add_tasks() {
+    std::array<int, kCoreKinds> seen{};
+    core_.resize(tasks_.size());
+    for (size_t v = 0; v < tasks_.size(); ++v) {
+      start_.push_back(program_.add_column(static_cast<double>(path_.asap[v]),
+                                           static_cast<double>(horizon_ - path_.tail[v]), 0, true));
+      program_.add_row(length(v), solve::kUnbounded, {{makespan_, 1}, {start_[v], -1}});
+      for (TaskId p : tasks_.predecessors(v))
+        program_.add_row(length(p), solve::kUnbounded, {{start_[v], 1}, {start_[p], -1}});
+      for (size_t kind = 0; kind < kCoreKinds; ++kind) {
+        if (!(tasks_[v].kinds >> kind & 1)) continue;
+        const int cores = std::min(counts_.of(kind), ++seen[kind]);  // cores of a kind are alike
+        std::vector<solve::Term> one;
+        for (int c = 0; c < cores; ++c) {
+          core_[v][kind].push_back(program_.add_column(0, 1, 0, true));
+          one.push_back({core_[v][kind].back(), 1});
+        }
+        program_.add_row(1, 1, std::move(one));
+      }
+    }
+  }
+
+  void add_pairs() {
+    const auto before = reachability(tasks_);
+    for (size_t u = 0; u < tasks_.size(); ++u) {
+      for (size_t v = u + 1; v < tasks_.size(); ++v) {
+        const uint8_t shared = tasks_[u].kinds & tasks_[v].kinds;
+        if (shared == 0 || before[u][v] || before[v][u] || tasks_[u].duration == 0 || tasks_[v].duration == 0)
+          continue;
+        // The windows from earliest start to latest end do not meet: no order to choose.
+        const int64_t last_u = horizon_ - path_.tail[u] + tasks_[u].duration,
+                      last_v = horizon_ - path_.tail[v] + tasks_[v].duration;
+        if (last_u <= path_.asap[v] || last_v <= path_.asap[u]) continue;
+        const int order = program_.add_column(0, 1, 0, true);
+        for (size_t kind = 0; kind < kCoreKinds; ++kind) {
+          if (!(shared >> kind & 1)) continue;
+          const size_t cores = std::min(core_[u][kind].size(), core_[v][kind].size());
+          for (size_t c = 0; c < cores; ++c) {
+            const int xu = core_[u][kind][c], xv = core_[v][kind][c];
+            const double h = horizon();
+            program_.add_row(length(u) - 3 * h, solve::kUnbounded,
+                             {{start_[v], 1}, {start_[u], -1}, {order, -h}, {xu, -h}, {xv, -h}});
+            program_.add_row(length(v) - 2 * h, solve::kUnbounded,
+                             {{start_[u], 1}, {start_[v], -1}, {order, h}, {xu, -h}, {xv, -h}});
+          }
+        }
+      }
+    }
+  }
+
+  const TaskGraph& tasks_;
+  CoreCounts counts_, chosen_;
+  schedule::Criticality path_;
+  int64_t horizon_;
+  solve::LinearProgram program_;
+  int makespan_ = 0;
+  std::vector<int> start_;
+  std::vector<std::array<std::vector<int>, kCoreKinds>> core_;
+  std::array<std::vector<int>, kCoreKinds> exists_;
+};
+
+// Tasks in the order of `starts`, each as soon as its predecessors and the first free cores allow.
+CoreSchedule lay_out(const TaskGraph& tasks, CoreCounts counts, const std::vector<int64_t>& starts) {
+  std::vector<TaskId> order(tasks.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](TaskId a, TaskId b) { return starts[a] < starts[b]; });
+  CoreSchedule laid;
+  laid.counts = counts;
+  laid.ready.assign(tasks.size(), 0);
+  laid.start.assign(tasks.size(), 0);
+  laid.core.assign(tasks.size(), {schedule::kNoCore, schedule::kNoCore});
+  std::array<std::vector<int64_t>, kCoreKinds> free;
+  for (size_t kind = 0; kind < kCoreKinds; ++kind) free[kind].assign(static_cast<size_t>(counts.of(kind)), 0);
+  for (TaskId v : order) {
+    for (TaskId p : tasks.predecessors(v))
+      laid.ready[v] = std::max(laid.ready[v], laid.start[p] + tasks[p].duration);
+    laid.start[v] = laid.ready[v];
+    for (size_t kind = 0; kind < kCoreKinds; ++kind) {
+      if (!(tasks[v].kinds >> kind & 1)) continue;
+      const auto first = std::min_element(free[kind].begin(), free[kind].end());
+      laid.core[v][kind] = static_cast<int32_t>(first - free[kind].begin());
+      laid.start[v] = std::max(laid.start[v], *first);
+    }
+    const int64_t end = laid.start[v] + tasks[v].duration;
+    for (size_t kind = 0; kind < kCoreKinds; ++kind) {
+      if (tasks[v].kinds >> kind & 1) free[kind][static_cast<size_t>(laid.core[v][kind])] = end;
+    }
+    laid.makespan = std::max(laid.makespan, end);
+  }
+  return laid;
+}
+
+// Durations divided by `unit`, rounded up.
+TaskGraph scaled(const TaskGraph& tasks, int64_t unit) {
+  TaskGraph copy = tasks;
+  std::vector<int64_t> durations;
+  for (size_t v = 0; v < tasks.size(); ++v) durations.push_back((tasks[v].duration + unit - 1) / unit);
+  copy.set_durations(durations);
+  return copy;
+}
+
+int64_t unit_of(const TaskGraph& tasks) {
+  int64_t longest = 1;
+  for (size_t v = 0; v < tasks.size(); ++v) longest = std::max(longest, tasks[v].duration);
+  return (longest + kLongest - 1) / kLongest;
+}
+
+}  // namespace
+
+ScheduleProgram solve_schedule(const TaskGraph& tasks, CoreCounts counts, Seconds limit) {
+  const int64_t unit = unit_of(tasks);
+  const TaskGraph whole = scaled(tasks, unit);
+  const CoreSchedule greedy = schedule::ListScheduler(whole).schedule(counts);
+  Program program(whole, counts, greedy);
+  double bound = 0;
+  const std::optional<std::vector<int64_t>> starts = program.solve(limit, bound);
+  ScheduleProgram result;
+  result.schedule = schedule::ListScheduler(tasks).schedule(counts);
+  result.bound = schedule::makespan_bound(tasks, schedule::criticality(tasks), counts);
+  // Rounded up, a path of at most n tasks grew by less than n units: only an unscaled bound is a proof.
+  if (unit == 1) result.bound = std::max(result.bound, static_cast<int64_t>(std::ceil(bound - 1e-6)));
+  if (starts) {
+    CoreSchedule found = lay_out(tasks, counts, *starts);
+    if (found.makespan < result.schedule.makespan) result.schedule = std::move(found);
+  }
+  return result;
+}
+
+ScheduleProgram solve_counts(const TaskGraph& tasks, CoreCounts most, const CoreCosts& costs, Seconds limit) {
+  const int64_t unit = unit_of(tasks);
+  const TaskGraph whole = scaled(tasks, unit);
+  // One core of each kind gives a horizon that every larger choice keeps to.
+  const CoreSchedule greedy = schedule::ListScheduler(whole).schedule({1, 1});
+  Program program(whole, most, greedy);
+  program.choose_cores(costs);
+  double bound = 0;
+  const std::optional<std::vector<int64_t>> starts = program.solve(limit, bound);
+  ScheduleProgram result;
+  result.schedule = schedule::ListScheduler(tasks).schedule({1, 1});
+  result.bound = schedule::criticality(tasks).critical_path;
+  if (unit == 1) result.bound = std::max(result.bound, static_cast<int64_t>(std::ceil(bound - 1e-6)));
+  if (starts) {
+    CoreSchedule found = lay_out(tasks, program.chosen(), *starts);
+    if (found.makespan < result.schedule.makespan) result.schedule = std::move(found);
+  }
+  return result;
+}
+
+}  // namespace orrery::explore
