@@ -205,7 +205,7 @@ TEST(Cores, greedy_is_near_the_optimum_of_small_graphs) {
     EXPECT_GE(ratio, 1);
     CoreSchedule better = greedy.improved(counts, 200, Seed{static_cast<uint64_t>(i)});
     EXPECT_EQ(broken_schedule(graph, better), "");
-    EXPECT_EQ(static_cast<double>(greedy.makespan(counts)), ratio * shortest_makespan);
+    EXPECT_DOUBLE_EQ(static_cast<double>(greedy.makespan(counts)), ratio * shortest_makespan);
     improved += static_cast<double>(better.makespan) / shortest_makespan;
     sum += ratio;
     worst = std::max(worst, ratio);
