@@ -157,7 +157,10 @@ int plan(const Options& o, const Common& common) {
   const bool interrupted = report.plan.result.stop == solve::Stop::Interrupted;
   if (report.plan.result.best && !o.no_sensitivity && !interrupted &&
       report.plan.result.stop != solve::Stop::TimeLimit) {
-  };
+    context.progress = nullptr;
+    report.plan.sensitivity =
+        explore::plan_sensitivity(report.study, report.plan.result.best->point, context);
+  }
   const report::RunInfo run = report::run_info(
       Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()));
   const std::string text = report::accelerator_json(report, run);
