@@ -30,7 +30,8 @@ std::string as_json(const validate::WhamValidation& result) {
 
 Action declare_validate_wham(CLI::App& app, Common& common) {
   struct Options {
-    std::string only, data, document;
+    std::string only, data, document, networks;
+    int seeds = 20;
   };
   auto options = std::make_shared<Options>();
   const std::vector<std::string> parts(validate::kWhamParts.begin(), validate::kWhamParts.end());
@@ -38,6 +39,13 @@ Action declare_validate_wham(CLI::App& app, Common& common) {
   app.add_option("--data", options->data, "The folder of the measured data [$ORRERY_DATA]");
   app.add_option("--document", options->document,
                  "A Markdown file whose tables, between its markers, are made anew");
+  app.add_option("--seeds", options->seeds, "Runs of every search that draws")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option(
+      "--networks", options->networks,
+      "Of the search part, separated by commas: AlexNet, VGG-19, ResNet-50, SqueezeNet, Inception-v1, "
+      "Inception-v2, DenseNet-121 [ResNet-50,SqueezeNet,DenseNet-121]");
   add_json(app, common);
   add_threads(app, common);
   add_seed(app, common);
@@ -46,13 +54,16 @@ Action declare_validate_wham(CLI::App& app, Common& common) {
     const std::string data = !options->data.empty() ? options->data : folder ? folder : "";
     const std::vector<std::string> only =
         options->only.empty() ? std::vector<std::string>{} : split(options->only, ',');
+    const std::vector<std::string> networks =
+        options->networks.empty() ? std::vector<std::string>{} : split(options->networks, ',');
     // Read, and its markers looked for, before minutes of work.
     const std::string document = options->document.empty() ? "" : read_file(options->document);
     if (!options->document.empty()) validate::refresh_document(document, options->document, "");
     Progress progress("validate wham", only.empty() ? validate::kWhamParts.size() : only.size());
     RunContext context = common.context();
     context.progress = &progress;
-    const validate::WhamValidation result = validate::validate_wham({only, data}, context);
+    const validate::WhamValidation result =
+        validate::validate_wham({only, data, options->seeds, networks}, context);
     if (!options->document.empty()) {
       write_file(options->document,
                  validate::refresh_document(document, options->document, validate::wham_markdown(result)));

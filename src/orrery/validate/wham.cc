@@ -14,10 +14,10 @@ struct Part {
   std::string_view name;
   void (*run)(WhamWork&);
 };
-constexpr Part kParts[] = {{"cycles", validate_wham_cycles},
-                           {"area", validate_wham_area},
-                           {"energy", validate_wham_energy},
-                           {"schedules", validate_wham_schedules}};
+constexpr Part kParts[] = {{"cycles", validate_wham_cycles},      {"area", validate_wham_area},
+                           {"energy", validate_wham_energy},      {"schedules", validate_wham_schedules},
+                           {"search", validate_wham_search},      {"tpuv2", validate_wham_tpuv2},
+                           {"pipelines", validate_wham_pipelines}};
 
 }  // namespace
 

@@ -16,6 +16,9 @@ void validate_wham_cycles(WhamWork& work);
 void validate_wham_area(WhamWork& work);
 void validate_wham_energy(WhamWork& work);
 void validate_wham_schedules(WhamWork& work);
+void validate_wham_search(WhamWork& work);
+void validate_wham_tpuv2(WhamWork& work);
+void validate_wham_pipelines(WhamWork& work);
 
 // The networks of wham/onnx in the data folder.
 struct WhamNetwork {
