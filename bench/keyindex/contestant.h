@@ -31,6 +31,7 @@ class Contestant {
   virtual bool keeps_keys() const { return true; }  // owns the bytes of its keys
   virtual bool takes_nul() const { return true; }
   virtual bool has_threads() const { return false; }
+  virtual double bytes() const { return 0; }  // held, keys included where it keeps them; 0: ask the allocator
 };
 
 std::unique_ptr<Contestant> make_contestant(const std::string& name);

@@ -56,6 +56,7 @@ class Ours : public Contestant {
     for (size_t i = 0; i < count; ++i) index_.remove(keys[i]);
   }
   bool has_threads() const override { return true; }
+  double bytes() const override { return static_cast<double>(index_.stats().allocated_bytes); }
 
  private:
   bool table_;
