@@ -416,6 +416,23 @@ class Commands(unittest.TestCase):
         self.plan_experts("--redundant", "4", "--profile", self.routing("other.tsv", change=lambda rows: [[*r[:3], 7 - r[3], 7 - r[4]] for r in rows]))
         self.assertEqual(self.run_in("check", "planned/plan.json").returncode, 0)
 
+    def test_a_load_cap_that_no_map_meets_is_told_and_check_agrees(self):
+        def busy(rows):
+            return [[*row[:3], 0 if row[1] % 2 else row[3], row[4] or 7] for row in rows]
+
+        one, other = (self.routing(name, change=change) for name, change in (("busy.tsv", busy), ("other.tsv", lambda rows: rows)))
+        result = self.run_in("plan", "experts", one, "--profile", other, "--gpus", "8", "--dispatch", "stay", "--output", "planned", "--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        document = json.loads(result.stdout)
+        self.assertGreater(document["cap_shortfall"]["reached"], document["max_load"])
+        self.assertAlmostEqual(document["cap_shortfall"]["reached"], document["cap_shortfall"]["least"])
+        self.assertTrue(any("smallest cap that can be met" in note for note in document["notes"]), document["notes"])
+        with open(os.path.join(self.folder, "planned", "report.html"), encoding="utf-8") as file:
+            self.assertIn("the load cap of 1.05 is not met", file.read())
+        self.assertEqual(self.run_in("check", "planned/plan.json").returncode, 0)
+        del document["cap_shortfall"]
+        self.assertEqual(self.run_in("check", self.write("silent.json", json.dumps(document))).returncode, 1, "a plan may not be silent about it")
+
     def test_a_plan_that_lies_fails_its_check(self):
         document = self.plan_experts("--dispatch", "stay")
         for name, change in (("max/mean load", {"max_over_mean_load": document["max_over_mean_load"] + .01}),

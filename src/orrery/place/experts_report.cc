@@ -37,7 +37,8 @@ void tell_what_was_planned(const ExpertRequest& request, ExpertReport& report) {
   if (chain) report.objective_name = "transition cost";
   if (problem.dispatch == Dispatch::Home && !copies) report.objective_name = "ranks per token";
   if (!chain && (copies || problem.dispatch != Dispatch::Home)) return;
-  report.load_caps = coupled_problem(problem).cap;
+  report.load_caps = load_caps(problem, lpt_plan(problem.profiles, problem.grid.ranks));
+  raise_caps(report.load_caps, problem, *report.search.best);
   for (size_t p = 0; p < report.load_caps.size(); ++p) {
     for (size_t l = 0; l < report.load_caps[p].size(); ++l) {
       const double mean = problem.profiles[p]->total(static_cast<int>(l)) / problem.grid.ranks;
@@ -188,6 +189,28 @@ void add_sensitivity(const ExpertRequest& request, const trace::ProfileParts& pa
   }
 }
 
+void tell_shortfall(const ExpertProblem& problem, ExpertReport& report) {
+  report.max_load = problem.max_load;
+  report.shortfall = cap_shortfall(problem, report.ours.plan);
+  if (!report.shortfall) return;
+  const CapShortfall& s = *report.shortfall;
+  std::string note = fmt::format(
+      "the load cap of {:g} is not met in {} of {} layers: in layer {} of '{}' a rank takes {:.3f} of the "
+      "mean",
+      s.asked, s.layers_above, report.ours.plan.layers(), report.ours.plan.layer_ids[s.layer],
+      problem.profiles[s.profile]->name, s.reached);
+  if (s.reached <= s.least * (1 + 1e-9))
+    note += fmt::format("; {:.4g} is the smallest cap that can be met without copies", s.least);
+  else if (s.least > s.asked)
+    note += fmt::format("; no map without copies is below {:.4g}", s.least);
+  else
+    note += "; no map within it was found";
+  if (!report.load_caps.empty() && report.search.bound > 0)
+    note += ", and the gap is to maps no fuller than this one or LPT's";
+  report.shortfall_note = note;
+  report.notes.push_back("WARNING: " + note);
+}
+
 void add_notes(const ExpertRequest& request, ExpertReport& report) {
   for (const trace::RoutingProfile& profile : request.profiles) {
     for (const std::string& note : profile.notes) report.notes.push_back(note);
@@ -303,6 +326,7 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
   }
   const Figures figures(request, parts[0]);
   report.ours = figures.of(std::move(ours));
+  tell_shortfall(request.problem, report);
   const bool even = first.experts % grid.ranks == 0;
   report.others.push_back(figures.of(contiguous_plan(first, grid.ranks, even ? first.experts : slots)));
   if (even) {

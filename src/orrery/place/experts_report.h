@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "orrery/place/experts_balance.h"
+#include "orrery/place/experts_caps.h"
 #include "orrery/place/experts_replay.h"
 
 namespace orrery::place {
@@ -73,8 +74,12 @@ struct ExpertReport {
   double hold_out = 0, bytes_per_vector = 1;  // bytes of a token's vector in the replay
   size_t step_tokens = 0;
   trace::WeightRule transitions = trace::WeightRule::AllPairs;
-  std::string objective_name;                  // "transition cost", "ranks per token", "max over mean load"
-  std::vector<std::vector<double>> load_caps;  // [profile][layer] over the mean, that the plan is held to
+  std::string objective_name;  // "transition cost", "ranks per token", "max over mean load"
+  // [profile][layer] over the mean, that the plan and its bound are held to; raised where the plan is above.
+  std::vector<std::vector<double>> load_caps;
+  double max_load = 1;  // that was asked
+  std::optional<CapShortfall> shortfall;
+  std::string shortfall_note;                     // the same in words
   double expert_bytes = 0, gpu_memory_bytes = 0;  // 0: unknown
   Dispatch dispatch = Dispatch::Home;
   RankGrid grid;

@@ -119,6 +119,7 @@ ExpertsPage experts_page(const place::ExpertReport& report, const std::vector<st
     row.contiguous.max_over_mean_load = report.transfer_contiguous[p];
     page.transfer.push_back(row);
   }
+  if (report.shortfall) page.warnings.push_back(report.shortfall_note);
   page.notes = report.notes;
   if (page.candidates.size() > 1) page.verdict = verdict_of(page);
   return page;

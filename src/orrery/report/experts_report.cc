@@ -69,6 +69,13 @@ std::string experts_json(const place::ExpertReport& report, const std::vector<st
   if (report.expert_bytes > 0 && report.gpu_memory_bytes > 0)
     document["weights"] = {{"expert_bytes", report.expert_bytes},
                            {"gpu_memory_bytes", report.gpu_memory_bytes}};
+  document["max_load"] = report.max_load;
+  if (const auto& s = report.shortfall)
+    document["cap_shortfall"] = {{"reached", s->reached},
+                                 {"least", s->least},
+                                 {"profile", s->profile},
+                                 {"layer_id", ours.plan.layer_ids[s->layer]},
+                                 {"layers_above", s->layers_above}};
   if (!report.load_caps.empty()) document["load_caps"] = report.load_caps;
   document.update(figures_json(ours));
   document["objective_name"] = report.objective_name;

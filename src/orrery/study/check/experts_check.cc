@@ -191,6 +191,7 @@ class ExpertsChecker {
       figure(*balance, "p95", "balancedness, 95 % reach", steps.p95, kCounted);
       figure(*balance, "steps", "steps", static_cast<double>(steps.steps), kCounted);
     }
+    check_asked_cap();
     for (size_t p = 0; p < plan_.caps.size() && p < planned_.size(); ++p) {
       const LoadRecount load = recount_load(plan_.map, planned_[p].load, true);
       double over = 0;
@@ -201,6 +202,43 @@ class ExpertsChecker {
            fmt::format("{:.7g}", over), within ? Verdict::Holds : Verdict::Fails,
            within ? "" : "a layer is above its cap"});
     }
+  }
+
+  // A plan above the cap that was asked must say so, how far, and below what no map can be.
+  void check_asked_cap() {
+    const Node* asked = root_.find("max_load");
+    if (!asked) return;
+    const double cap = asked->as_number(1, 1e300);
+    const bool copies = plan_.map.slots() > plan_.map.experts;
+    double reached = 1, least = 1;
+    for (const RoutingPart& part : planned_) {
+      reached = std::max(reached, recount_load(plan_.map, part.load, copies_evenly()).worst);
+      for (size_t l = 0; l < part.load.size() && !copies; ++l)
+        least = std::max(least, least_load(part.load[l]));
+    }
+    const Node* told = root_.find("cap_shortfall");
+    if (!told) {
+      const bool met = reached <= cap * (1 + kSolved);
+      add({"load cap that was asked", fmt::format("<= {:g}", cap), fmt::format("{:.7g}", reached),
+           met ? Verdict::Holds : Verdict::Fails,
+           met ? "" : "a layer is above it, which the plan does not say"});
+      return;
+    }
+    figure(*told, "reached", "largest load above the cap that was asked", reached, kSolved);
+    figure(*told, "least", "what no map without copies is below", least, kSolved);
+  }
+
+  // The busiest expert shares its rank with the lightest others at least.
+  double least_load(const std::vector<double>& load) const {
+    double total = 0;
+    for (double expert : load) total += expert;
+    if (total <= 0) return 1;
+    std::vector<double> rising = load;
+    std::sort(rising.begin(), rising.end());
+    double fullest = rising.back();
+    for (int other = 0; other + 1 < plan_.map.slots() / plan_.map.ranks; ++other)
+      fullest += rising[static_cast<size_t>(other)];
+    return std::max(1.0, fullest * plan_.map.ranks / total);
   }
 
   void check_traffic(const Node& holder, const ExpertMapOnRanks& map, const std::string& whose) {
