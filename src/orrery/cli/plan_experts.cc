@@ -234,7 +234,9 @@ Action declare_plan_experts(CLI::App& app, Common& common) {
   app.add_option("--bottleneck", o->bottleneck, "What limits the all-to-all: port (switched links) or pair")
       ->check(CLI::IsMember({"port", "pair"}))
       ->capture_default_str();
-  app.add_option("--time", o->time, "Seconds of annealing at most [a fixed amount of work]")
+  app.add_option("--time", o->time,
+                 "Seconds of annealing at most, all tried plans together; the bound apart "
+                 "[a fixed amount of work]")
       ->check(CLI::PositiveNumber);
   app.add_option("--bound-time", o->bound_time, "Seconds for the lower bound")
       ->check(CLI::PositiveNumber)

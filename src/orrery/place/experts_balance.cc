@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "orrery/base/time_budget.h"
 #include "orrery/place/experts_baselines.h"
 #include "orrery/place/experts_replay.h"
 
@@ -57,10 +58,12 @@ std::vector<BalanceTrial> balance_trials(const ExpertProblem& problem, const tra
   std::vector<BalanceTrial> trials;
   ExpertProblem weighed = problem;
   weighed.bound = false;
-  for (const double weight : kWeights) {
-    weighed.balance_weight = weight;
-    trials.push_back(judge(weight, *plan_experts(weighed, context).best, problem, judged));
-    if (context.stop.stop_requested()) break;
+  const TimeBudget budget(context);
+  for (size_t k = 0; k < std::size(kWeights); ++k) {
+    weighed.balance_weight = kWeights[k];
+    const RunContext part = budget.part(1 / static_cast<double>(std::size(kWeights) - k));
+    trials.push_back(judge(kWeights[k], *plan_experts(weighed, part).best, problem, judged));
+    if (budget.spent() || context.stop.stop_requested()) break;
   }
   trials.push_back(judge(std::numeric_limits<double>::infinity(),
                          lpt_plan(problem.profiles, problem.grid.ranks), problem, judged));

@@ -20,9 +20,13 @@ struct BalanceTrial {
 };
 
 // Plans with rising weight of balance, LPT's beside them as the last with an infinite weight; figures on
-// `judged`, which is best a part that was not planned on.
+// `judged`, which is best a part that was not planned on. All trials share the context's time; those that it
+// leaves none for are left out.
 std::vector<BalanceTrial> balance_trials(const ExpertProblem& problem, const trace::RoutingProfile& judged,
                                          const RunContext& context);
+
+// Of a limited time, what choosing the weight may take before the plan itself is made.
+constexpr double kWeighingShare = .25;
 
 // The least weight whose plan, made on the first four fifths of the planned part, is as balanced as LPT's on
 // the last fifth; the largest where none is. 0 where there are no steps to judge by, 1 where only balance

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <utility>
 
+#include "orrery/base/time_budget.h"
 #include "orrery/place/experts_baselines.h"
 
 namespace orrery::place {
@@ -140,13 +141,15 @@ void add_progress(const ExpertRequest& request, double seconds, const RunContext
   ExpertPlan first;
   const double start = seconds_of([&] { first = two_stage_plan(problem.profiles, problem.grid); });
   report.progress.push_back({start, objective_of(first, request, report), unknown});
+  const TimeBudget budget(context);
+  double left = 3;
   for (const double share : {1 / 64., 1 / 16., 1 / 4.}) {
     ExpertProblem part = problem;
     part.sweeps *= share;
     part.bound = false;
     solve::SearchResult<ExpertPlan> found;
-    const double took = seconds_of([&] { found = plan_experts(part, context); });
-    if (took >= seconds) break;
+    const double took = seconds_of([&] { found = plan_experts(part, budget.part(1 / left--)); });
+    if (took >= seconds || budget.spent()) break;
     report.progress.push_back({std::max(took, report.progress.back().seconds), found.objective, unknown});
   }
   report.progress.push_back({std::max(seconds, report.progress.back().seconds), report.search.objective,
@@ -160,6 +163,8 @@ void add_sensitivity(const ExpertRequest& request, const trace::ProfileParts& pa
   if (report.objective_name != kMaxOverMeanLoad) {
     const Figures figures(request, parts);
     const double slack = problem.max_load - 1;
+    const TimeBudget budget(context);
+    double left = 4;
     for (const double cap : {1 + slack * (1 - kFifth), problem.max_load, 1 + slack * (1 + kFifth),
                              1 + 2 * slack, 1 + 4 * slack}) {
       if (cap == problem.max_load) {
@@ -170,7 +175,9 @@ void add_sensitivity(const ExpertRequest& request, const trace::ProfileParts& pa
       other.max_load = cap;
       other.bound = false;
       other.sweeps /= 4;
-      report.sensitivity.push_back({"load cap", cap, false, figures.of(*plan_experts(other, context).best)});
+      if (budget.spent()) continue;
+      const RunContext part = budget.part(1 / left--);
+      report.sensitivity.push_back({"load cap", cap, false, figures.of(*plan_experts(other, part).best)});
     }
   }
   if (report.ours.step_seconds <= 0) return;
@@ -284,6 +291,7 @@ std::string change_note(const ExpertRequest& request, const ExpertReport& report
 }  // namespace
 
 ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
+  const TimeBudget budget(context);
   ExpertReport report;
   report.command = request.command;
   report.dispatch = request.problem.dispatch;
@@ -302,11 +310,17 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
         "the current map has {} layers of {} experts, the routing {} of {}; expected the same model",
         request.current->layers(), request.current->experts, first.layers(), first.experts));
   if (!request.problem.balance_weight)
-    request.problem.balance_weight = choose_balance_weight(request.problem, context);
+    request.problem.balance_weight = choose_balance_weight(request.problem, budget.part(kWeighingShare));
   report.balance_weight = *request.problem.balance_weight;
-  const double seconds = seconds_of([&] { report.search = plan_experts(request.problem, context); });
+  // A limited time goes to the plan first; what only tells more about it shares the rest.
+  const double kept = request.front || request.explore ? .5 : 0;
+  const RunContext of_plan = budget.part(1 - kept), of_rest = budget.part(kept);
+  const double seconds = seconds_of([&] { report.search = plan_experts(request.problem, of_plan); });
+  const TimeBudget rest(of_rest);  // begins here, so that the bound's own time is not taken from it
   tell_what_was_planned(request, report);
-  if (request.front) report.front = balance_trials(request.problem, parts[0].later.value_or(first), context);
+  if (request.front)
+    report.front =
+        balance_trials(request.problem, parts[0].later.value_or(first), rest.part(request.explore ? .5 : 1));
   if (report.search.objective <= report.search.bound * (1 + 1e-6)) report.search.stop = solve::Stop::Proven;
   ExpertPlan ours = *report.search.best;
   if (request.current) {
@@ -347,8 +361,8 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
   if (request.explore && !context.stop.stop_requested()) {
     const bool changed_within_budget = report.search.bound == 0;
     if (report.objective_name != kMaxOverMeanLoad && !changed_within_budget && even)
-      add_progress(request, seconds, context, report);
-    add_sensitivity(request, parts[0], context, report);
+      add_progress(request, seconds, rest.part(.4), report);
+    add_sensitivity(request, parts[0], rest.part(1), report);
   }
   add_notes(request, report);
   return report;

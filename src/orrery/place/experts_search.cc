@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "orrery/base/threads.h"
+#include "orrery/base/time_budget.h"
 #include "orrery/place/experts_balance.h"
 #include "orrery/place/experts_baselines.h"
 #include "orrery/place/experts_caps.h"
@@ -88,6 +89,7 @@ class Planner {
   Planner(const ExpertProblem& problem, const RunContext& context)
       : problem_(problem),
         context_(context),
+        budget_(context),
         profile_(*problem.profiles[0]),
         lpt_(lpt_plan(problem.profiles, problem.grid.ranks)) {}
 
@@ -150,8 +152,10 @@ class Planner {
     const auto restarts = static_cast<size_t>(problem_.restarts);
     const std::vector<solve::Scenarios> scenarios = step_scenarios(problem_);
     const double weight = problem_.balance_weight.value_or(0);
+    const RunContext of_layer = budget_.each_of(start.size());
     parallel_for(start.size(), 1, context_.threads, [&](size_t begin, size_t end, size_t) {
       for (size_t l = begin; l < end; ++l) {
+        const TimeBudget layer_budget(of_layer);
         solve::AffinityProblem affinity;
         affinity.places = problem_.grid.ranks;
         affinity.levels = levels_of(problem_.grid);
@@ -167,7 +171,8 @@ class Planner {
         }
         auto least = std::pair(std::numeric_limits<double>::infinity(), 0.0);  // excess, then cost
         for (size_t r = 0; r < restarts; ++r) {
-          RunContext part = context_;
+          if (r > 0 && layer_budget.spent()) break;
+          RunContext part = layer_budget.part(1 / static_cast<double>(restarts - r));
           part.seed = context_.seed.derive(l).derive(r);
           std::vector<int> place = solve::anneal_affinity(
               affinity, start[l], problem_.sweeps / 16 / static_cast<double>(restarts), part);
@@ -179,6 +184,7 @@ class Planner {
         }
       }
     });
+    const bool cut = budget_.spent();
     solve::SearchResult<ExpertPlan> result;
     result.best = plan_of(best, profile_, problem_.grid.ranks);
     result.objective = distinct_ranks(best);
@@ -190,7 +196,9 @@ class Planner {
           "traffic alone",
           profile_.experts / problem_.grid.ranks, raised ? kRaised : "");
     }
-    result.stop = context_.stop.stop_requested() ? solve::Stop::Interrupted : solve::Stop::WorkLimit;
+    result.stop = context_.stop.stop_requested() ? solve::Stop::Interrupted
+                  : cut                          ? solve::Stop::TimeLimit
+                                                 : solve::Stop::WorkLimit;
     return result;
   }
 
@@ -223,6 +231,7 @@ class Planner {
     const LoadCaps caps = load_caps(problem_, lpt_);
     solve::Placement placement = placement_of(plan);
     const auto experts = static_cast<size_t>(profile_.experts);
+    const RunContext of_layer = TimeBudget(context_).each_of(placement.size());
     parallel_for(placement.size(), 1, context_.threads, [&](size_t begin, size_t end, size_t) {
       for (size_t l = begin; l < end; ++l) {
         if (scenarios[l].count() == 0) continue;
@@ -235,7 +244,7 @@ class Planner {
           affinity.load.push_back(problem_.profiles[p]->load[l]);
           affinity.cap.push_back(caps[p][l]);
         }
-        RunContext part = context_;
+        RunContext part = of_layer;
         part.seed = context_.seed.derive(l);
         placement[l] = solve::anneal_affinity(affinity, placement[l], problem_.sweeps / 64, part);
       }
@@ -267,9 +276,12 @@ class Planner {
     options.sweeps = problem_.sweeps / static_cast<double>(large ? 8 : runs);
     // A phase makes its table of items × places anew, which should not outweigh the swaps tried on it.
     options.proposals = std::max(options.proposals, problem_.grid.ranks / 8.0);
+    // A tenth is kept for mixing the runs; a run of its own anneals on all threads.
+    const TimeBudget budget(budget_.part(runs > 1 ? .9 : 1));
+    const RunContext of_run = runs > 1 ? budget.each_of(runs) : budget.part(1);
     parallel_for(runs, 1, context_.threads, [&](size_t begin, size_t end, size_t) {
       for (size_t r = begin; r < end; ++r) {
-        RunContext part = context_;
+        RunContext part = of_run;
         part.seed = context_.seed.derive(r);
         found[r] = solve::anneal_coupled(chain, start, options, part);
       }
@@ -285,11 +297,11 @@ class Planner {
       if (v < of_best || (v == of_best && found[r].cost < found[best].cost)) best = r;
       result.evaluations += found[r].proposals;
     }
-    if (runs > 1 && !context_.stop.stop_requested()) {
+    if (runs > 1 && !budget_.spent() && !context_.stop.stop_requested()) {
       std::vector<solve::Placement> pool;
       for (const solve::AnnealResult& run : found) pool.push_back(run.placement);
       solve::Placement mixed = solve::recombine(chain, pool);
-      const double cost = solve::descend_coupled(chain, mixed, context_);
+      const double cost = solve::descend_coupled(chain, mixed, budget_.part(1));
       const solve::AnnealResult joined{mixed, cost, 0, found[best].cut};
       if (violation(joined) <= violation(found[best]) && cost < found[best].cost) found[best] = joined;
     }
@@ -348,6 +360,7 @@ class Planner {
 
   const ExpertProblem& problem_;
   const RunContext& context_;
+  TimeBudget budget_;  // of all that is annealed
   const trace::RoutingProfile& profile_;
   ExpertPlan lpt_;
 };
@@ -405,9 +418,10 @@ solve::CoupledLayers coupled_problem(const ExpertProblem& problem) {
 solve::SearchResult<ExpertPlan> plan_experts(const ExpertProblem& problem, const RunContext& context) {
   check(problem);
   if (!problem.balance_weight) {
+    const TimeBudget budget(context);
     ExpertProblem weighed = problem;
-    weighed.balance_weight = choose_balance_weight(problem, context);
-    return plan_experts(weighed, context);
+    weighed.balance_weight = choose_balance_weight(problem, budget.part(kWeighingShare));
+    return plan_experts(weighed, budget.part(1));
   }
   if (problem.slots > problem.profiles[0]->experts) {
     solve::SearchResult<ExpertPlan> result;

@@ -94,6 +94,29 @@ TEST(Experts, annealing_comes_within_half_a_percent_of_the_exact_chain) {
   }
 }
 
+TEST(Experts, a_spent_limit_of_time_still_gives_a_plan_and_few_trials) {
+  const trace::RoutingProfile p =
+      trace::profile_tokens(std::make_shared<trace::TokenTrace>(trace::synthesize_routing(
+                                {.layers = 3, .experts = 16, .top_k = 2, .tokens = 4000}, Seed{6})),
+                            trace::WeightRule::AllPairs, "synthetic", 100);
+  RunContext context;
+  context.time = Seconds(1e-6);
+  for (const Dispatch dispatch : {Dispatch::Stay, Dispatch::Home, Dispatch::Naive}) {
+    ExpertProblem problem;
+    problem.profiles = {&p};
+    problem.grid = {4, 4, 1, 1};
+    problem.dispatch = dispatch;
+    problem.bound = false;
+    EXPECT_EQ(balance_trials(problem, p, context).size(), 2U) << name(dispatch);  // the first and LPT's
+    const auto result = plan_experts(problem, context);
+    ASSERT_TRUE(result.best);
+    EXPECT_EQ(plan_fault(*result.best), "") << name(dispatch);
+    if (dispatch != Dispatch::Naive) {
+      EXPECT_EQ(result.stop, solve::Stop::TimeLimit) << name(dispatch);
+    }
+  }
+}
+
 TEST(ExpertBalance, weight_trades_traffic_for_steps_that_wait_less_on_later_steps_too) {
   const auto tokens = std::make_shared<trace::TokenTrace>(
       trace::synthesize_routing({.layers = 3, .experts = 16, .top_k = 4, .tokens = 8000}, Seed{31}));

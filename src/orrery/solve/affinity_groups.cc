@@ -1,6 +1,7 @@
 #include "orrery/solve/affinity_groups.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <optional>
 
@@ -130,11 +131,19 @@ std::vector<int> anneal_affinity(const AffinityProblem& problem, std::vector<int
   std::nth_element(sample.begin(), sample.begin() + static_cast<ptrdiff_t>(sample.size() / 2), sample.end());
   const double hot = .6 * sample[sample.size() / 2] + 1e-12, cold = .004 * hot;
   const auto proposals = static_cast<size_t>(sweeps * static_cast<double>(n * n) / 2);
+  using Clock = std::chrono::steady_clock;
+  const auto began = Clock::now();
+  auto share_spent = [&] {  // of the time; 0 where it is not limited
+    if (!context.time) return 0.0;
+    return std::chrono::duration<double>(Clock::now() - began).count() / context.time->value();
+  };
   double temperature = hot;
   for (size_t k = 0; k < proposals; ++k) {
     if (k % 1024 == 0) {
-      temperature = hot * std::pow(cold / hot, static_cast<double>(k) / static_cast<double>(proposals));
-      if (context.stop.stop_requested()) break;
+      const double spent = share_spent(),
+                   progress = std::max(spent, static_cast<double>(k) / static_cast<double>(proposals));
+      temperature = hot * std::pow(cold / hot, progress);
+      if (spent > 1 || context.stop.stop_requested()) break;
     }
     const size_t i = random.index(n), j = random.index(n);
     if (search.same(i, j)) continue;
@@ -144,7 +153,7 @@ std::vector<int> anneal_affinity(const AffinityProblem& problem, std::vector<int
     if (caps > 0 || (!likely && caps == 0)) continue;
     search.swap(i, j);
   }
-  for (bool changed = true; changed && !context.stop.stop_requested();) {
+  for (bool changed = true; changed && share_spent() <= 1 && !context.stop.stop_requested();) {
     changed = false;
     for (size_t i = 0; i < n; ++i) {
       for (size_t j = i + 1; j < n; ++j) {

@@ -24,7 +24,8 @@ struct AffinityProblem {
 // Affinity apart and waiting.
 double affinity_cost(const AffinityProblem& problem, const std::vector<int>& place);
 
-// Annealed swaps and a descent from `start`; a swap that raises a violation of the caps is refused.
+// Annealed swaps and a descent from `start`; a swap that raises a violation of the caps is refused. A limit
+// of time in the context cools faster where it would cut the schedule, and leaves the descent out.
 std::vector<int> anneal_affinity(const AffinityProblem& problem, std::vector<int> start, double sweeps,
                                  const RunContext& context);
 

@@ -251,7 +251,11 @@ AnnealResult anneal_coupled(const CoupledLayers& problem, Placement start, const
       result.placement = current;
     }
   }
-  if (!result.cut) result.cost = descend_coupled(problem, result.placement, context);
+  if (result.cut) return result;
+  RunContext rest = context;
+  if (context.time)
+    rest.time = Seconds(context.time->value() - std::chrono::duration<double>(Clock::now() - began).count());
+  result.cost = descend_coupled(problem, result.placement, rest);
   return result;
 }
 
