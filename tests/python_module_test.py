@@ -1,5 +1,6 @@
 """The Python module, installed by pip into a fresh environment from this source tree; skipped where that cannot be made."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -44,7 +45,9 @@ def main(source):
         if subprocess.run([sys.executable, "-m", "venv", environment]).returncode != 0:
             print("skipped: no virtual environment can be made (python3-venv is missing)")
             return SKIPPED
-        pip = subprocess.run([environment / "bin/pip", "install", "-q", source], capture_output=True, text=True)
+        # By the name that CMake finds: ccache knows what the release build has just compiled by it.
+        compilers = {"CC": "cc", "CXX": "c++"} | dict(os.environ)
+        pip = subprocess.run([environment / "bin/pip", "install", "-q", source], capture_output=True, text=True, env=compilers)
         if pip.returncode != 0 and ("Could not find a version" in pip.stderr or "NewConnectionError" in pip.stderr):
             print("skipped: the build backend cannot be fetched\n" + pip.stderr[-500:])
             return SKIPPED
