@@ -25,13 +25,18 @@ PointTable::PointTable(BlockPool& pool, size_t expected, HashOf hash_of)
   uint32_t depth = 0;
   while (depth < 26 && buckets / static_cast<double>(size_t{1} << depth) > kMostBuckets * 0.8) ++depth;
   Shard shard;
-  shard.buckets = static_cast<uint16_t>(std::clamp(buckets / static_cast<double>(size_t{1} << depth) + 1,
-                                                   double{kLeastBuckets}, double{kMostBuckets}));
   shard.width = kWidth;
   shard.depth = static_cast<uint8_t>(depth);
   Unit unit = pool_.allocate(sizeof(uint64_t) << depth);
   auto* words = reinterpret_cast<std::atomic<uint64_t>*>(pool_.at(unit));
+  // Shards fill alike: of one size they would all grow within the same few inserts. Sizes from nine tenths to
+  // eleven tenths spread that out.
+  const double mean = buckets / static_cast<double>(size_t{1} << depth) + 1;
   for (size_t i = 0; i < size_t{1} << depth; ++i) {
+    constexpr uint64_t kGoldenRatio = 0x9e3779b97f4a7c15;  // a low-discrepancy sequence of fractions
+    const double fraction = static_cast<double>(i * kGoldenRatio >> 32) / 4294967296.0;
+    shard.buckets = static_cast<uint16_t>(
+        std::clamp(mean * (.9 + .2 * fraction), double{kLeastBuckets}, double{kMostBuckets}));
     shard.unit = new_buckets(shard.buckets);
     new (words + i) std::atomic<uint64_t>(shard.word());
   }
@@ -72,39 +77,64 @@ PointTable::Place PointTable::lock_home(uint64_t hash) {
   }
 }
 
+uint32_t PointTable::free_slots(const Bucket& bucket) {
+#if defined(__SSE2__) && !ORRERY_RACY_ATOMIC
+  const auto* references = reinterpret_cast<const char*>(bucket.references);
+  const __m128i none = _mm_setzero_si128();
+  const auto zeros = [&](size_t from) {
+    const __m128i four = _mm_loadu_si128(reinterpret_cast<const __m128i*>(references + from * 4));
+    return static_cast<uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(four, none))));
+  };
+  return zeros(0) | zeros(4) << 4 | zeros(6) << 6;
+#else
+  uint32_t slots = 0;
+  for (size_t slot = 0; slot < kEntries; ++slot)
+    slots |= uint32_t{bucket.references[slot].load(std::memory_order_relaxed) == 0} << slot;
+  return slots;
+#endif
+}
+
 // Home and the buckets behind it cannot be frozen by growth while home is held: growth locks in ascending
-// order.
+// order. kShared: others see the buckets; home is locked, those behind it are locked here.
+template <bool kShared>
 bool PointTable::put_into(Bucket* home, uint16_t mark, Reference reference) {
   for (uint16_t behind = 0; behind <= kReach; ++behind) {
     Bucket& bucket = home[behind];
-    if (behind > 0)
+    if (kShared && behind > 0)
       while (!try_lock(bucket)) racy::pause();
-    for (size_t slot = 0; slot < kEntries; ++slot) {
-      if (bucket.references[slot].load(std::memory_order_relaxed) != 0) continue;
+    const uint32_t free = free_slots(bucket);
+    if (free) {
+      const auto slot = static_cast<size_t>(std::countr_zero(free));
       racy::store(&bucket.marks[slot], static_cast<uint16_t>(mark | behind));
       bucket.references[slot].store(reference, std::memory_order_release);
-      if (behind > 0) {
-        unlock(bucket);
-        home->word.fetch_or(kSpilled, std::memory_order_relaxed);
-      }
-      return true;
     }
-    if (behind > 0) unlock(bucket);
+    if (kShared && behind > 0) unlock(bucket);
+    if (!free) continue;
+    if (behind > 0) add_flags<kShared>(*home, kSpilled);
+    return true;
   }
   return false;
+}
+
+template <bool kShared>
+void PointTable::add_flags(Bucket& bucket, uint32_t flags) {
+  if (kShared)
+    bucket.word.fetch_or(flags, std::memory_order_relaxed);
+  else
+    bucket.word.store(bucket.word.load(std::memory_order_relaxed) | flags, std::memory_order_relaxed);
 }
 
 void PointTable::insert(uint64_t hash, Reference reference) {
   while (true) {
     Place at = lock_home(hash);
-    if (put_into(at.home, at.mark, reference)) {
+    if (put_into<true>(at.home, at.mark, reference)) {
       unlock(*at.home);
       return;
     }
     unlock(*at.home);
     if (grow(at, hash)) continue;
     at = lock_home(hash);  // no help: the tree answers for this bucket
-    bool fits = put_into(at.home, at.mark, reference);
+    bool fits = put_into<true>(at.home, at.mark, reference);
     unlock(*at.home, fits ? 0 : kLost | kSpilled);
     return;
   }
@@ -198,9 +228,7 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
                  Reference reference) {  // bits: the hash from the old shard's depth on, at the top
     Shard& shard = fresh[splits ? bits >> 63 : 0];
     Place at = place(shard.word(), splits ? bits << 1 >> shard.depth : bits >> shard.depth);
-    at.home->word.fetch_or(kLocked, std::memory_order_relaxed);
-    bool fits = put_into(at.home, at.mark, reference);
-    unlock(*at.home, fits ? 0 : kLost | kSpilled);
+    if (!put_into<false>(at.home, at.mark, reference)) add_flags<false>(*at.home, kLost | kSpilled);
   };
   for (size_t b = 0; b < all; ++b) {
     Bucket& bucket = buckets[b];
@@ -215,7 +243,8 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
       uint64_t mark = bucket.marks[slot], home = b - (mark & ((1u << kBehindBits) - 1)),
                bits = mark >> kBehindBits;
       bits = old.width >= kMarkBits ? bits << (old.width - kMarkBits) : bits >> (kMarkBits - old.width);
-      uint64_t x = ((home << old.width | bits) + old.buckets - 1) / old.buckets;
+      // At most 8 + 19 bits: a short division.
+      const uint64_t x = (static_cast<uint32_t>(home << old.width | bits) + old.buckets - 1u) / old.buckets;
       put(x << (64 - old.width), reference);
     }
     if (b < old.buckets && bucket.word.load(std::memory_order_relaxed) & kLost) {
@@ -225,8 +254,8 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
       auto last = static_cast<size_t>(static_cast<double>(b + 1) * parts / old.buckets);
       for (size_t to = first; to <= last && to < static_cast<size_t>(parts); ++to) {
         const Shard& shard = fresh[to / fresh[0].buckets];
-        reinterpret_cast<Bucket*>(pool_.at(shard.unit))[to % fresh[0].buckets].word.fetch_or(kLost |
-                                                                                             kSpilled);
+        add_flags<false>(reinterpret_cast<Bucket*>(pool_.at(shard.unit))[to % fresh[0].buckets],
+                         kLost | kSpilled);
       }
     }
   }

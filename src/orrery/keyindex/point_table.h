@@ -155,7 +155,11 @@ class PointTable {
   Place lock_home(uint64_t hash);
   Held hold(uint64_t hash, Reference reference);
   static void release(const Held& held);
+  static uint32_t free_slots(const Bucket& bucket);
+  template <bool kShared>
   static bool put_into(Bucket* home, uint16_t mark, Reference reference);
+  template <bool kShared>
+  static void add_flags(Bucket& bucket, uint32_t flags);
   bool grow(const Place& place, uint64_t hash);
   void double_directory(uint64_t& word);
   Unit new_buckets(size_t buckets);
