@@ -321,7 +321,8 @@ class Emitter {
       if (!shape.empty() && traits(kind).passes > 0) in.push_back(weight(count(shape)));
     }
     values_[v] = activation(out);
-    step(node, make(kind, size_of(kind, out, in), options_.type), std::move(in), values_[v]);
+    const OperatorShape shape = make(kind, size_of(kind, out, in), options_.type);
+    step(node, shape, std::move(in), values_[v]);
   }
 
   VectorSize size_of(Kind kind, const WhamShape& out, const std::vector<ValueId>& in) const {
