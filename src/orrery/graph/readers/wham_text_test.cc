@@ -54,6 +54,18 @@ TEST(WhamText, linear_weights_stand_transposed_and_batches_multiply) {
       2.0 * 4 * 5 * 7 * 3);
 }
 
+TEST(WhamText, vector_operators_read_all_their_inputs) {
+  WhamTextModel model = parsed(
+      "a -- Relu -- output_act=[[4, 8]]\nb -- Relu -- output_act=[[4, 8]]\nc -- Add -- output_act=[[4, 8]]\n"
+      "d -- Mean -- output_act=[[4, 1]]\n\ta -- c\n\tb -- c\n\tc -- d\n");
+  const auto of = [&](size_t op) {
+    return vector_size(model.graph.kernels[model.graph.operators[op].kernel].parts.front());
+  };
+  EXPECT_EQ(of(0).inputs, 1);
+  EXPECT_EQ(of(2).inputs, 2);
+  EXPECT_EQ(of(3).columns, 8);
+}
+
 TEST(WhamText, what_is_wrong_is_named_with_its_place) {
   const std::string relu = " -- Relu -- output_act=[[4]]\n";
   auto says = [&](const std::string& text, const std::string& expected) {
