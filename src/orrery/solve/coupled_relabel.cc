@@ -66,7 +66,8 @@ double saved_by(const std::vector<double>& flow, const std::vector<DistanceLevel
     for (int g = 0; g < places; ++g) {
       const int first = g / level.group * level.group;
       for (int h = first; h < first + level.group; ++h)
-        saved += level.step * flow[static_cast<size_t>(g * places + h)];
+        saved +=
+            level.step * flow[static_cast<size_t>(g) * static_cast<size_t>(places) + static_cast<size_t>(h)];
     }
   }
   return saved;
