@@ -5,9 +5,11 @@ import io
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import zipfile
 
@@ -351,10 +353,13 @@ class Commands(unittest.TestCase):
         self.assertEqual(result.returncode, 1, result.stdout)
 
     def test_an_accelerator_plan_is_the_same_on_one_and_on_two_threads(self):
-        one, two = (self.plan_accelerator("--threads", threads, "--no-sensitivity") for threads in ("1", "2"))
-        for answer in (one, two):
-            del answer["run"], answer["command"]
-        self.assertEqual(one, two)
+        for search in ("exact", "exhaustive", "pruner", "random", "bayesian", "genetic"):
+            with self.subTest(search=search):
+                flags = ("--search", search, "--evaluations", "50", "--objective", "edp", "--workload", "bert-base")
+                one, two = (self.plan_accelerator("--threads", threads, *flags) for threads in ("1", "2"))
+                for answer in (one, two):
+                    del answer["run"], answer["command"]
+                self.assertEqual(one, two)
 
     def test_wrong_accelerator_studies_are_refused_with_their_place(self):
         plan = ("plan", "accelerator")
@@ -370,14 +375,63 @@ class Commands(unittest.TestCase):
         self.refused(*plan, self.write("g.yaml", "workloads: [{model: tiny.yaml, least_throughput: reference}]\nreference: none\n"), says="g.yaml:1:50")
         self.refused(*plan, "--workload", self.write("h.txt", "1 -- Frob -- output_act=[[4]]\n"), says=["h.txt:1:6", "Frob", "--unknown vc:1"])
         self.refused(*plan, "--workload", self.write("i.txt", "1 -- Relu -- output_act=[[4]]\n2 -- Relu -- output_act=[[4]]\n\t1 -- 2\n\t2 -- 1\n"), says=["i.txt:", "cycle"])
+        self.refused(*plan, "--workload", self.write("j.txt", "1 -- Relu -- output_act=[[4]]\n\t1 -- 7\n"), says="j.txt:2:7")
+        self.refused(*plan, "--workload", self.write("k.txt", "1 -- Relu -- output_act=[[4,0]]\n"), says="k.txt:1:25")
+        self.refused(*plan, "--workload", self.write("l.txt", "1 -- Relu -- output_act=[[n,4]]\n"), says="l.txt:1:25")
         self.refused(*plan, "--workload", "tiny.yaml", "--base", "h100-sxm", says="no accelerator")
         self.refused(*plan, "--workload", "tiny.yaml", "--area", "12 kg", says="--area")
 
     def test_an_accelerator_that_cannot_be_names_what_is_missing(self):
         self.write("tiny.yaml", self.TINY)
         plan = ("plan", "accelerator", "--workload", "tiny.yaml", "--batch", "8")
-        self.refused(*plan, "--area", "20mm2", says=["no feasible design", "the global buffer", "--area"], status=1)
-        self.refused(*plan, "--power", "40W", says=["no feasible design", "uncore", "--power"], status=1)
+        self.refused(*plan, "--area", "20mm2", "--output", "none", says=["no feasible design", "the global buffer", "46.98 mm2 (--area)"])
+        self.refused(*plan, "--power", "40W", says=["no feasible design", "uncore", "158.8 W (--power)"])
+        load = "workloads: [{model: tiny.yaml, batch: 8}]\n"
+        self.refused("plan", "accelerator", self.write("a.yaml", load + "limits: {area: 20 mm2, power: 280 W}\n"), says="a.yaml:2:16: no feasible")
+        self.refused("plan", "accelerator", self.write("b.yaml", load + "limits: {area: 90 mm2, power: 40 W}\n"), says="b.yaml:2:31: no feasible")
+        document = self.plan_accelerator("--least-throughput", "1e12", status=1)
+        self.assertEqual((document["best"], document["stop"], document["verdict"]), (None, "infeasible", "no feasible design"))
+        missing, = document["shortfalls"]
+        self.assertEqual((missing["constraint"], missing["needed"]), ("throughput", 1e12))
+        self.assertEqual(self.run_in("check", "found/plan.json").returncode, 0)
+        relaxed = self.plan_accelerator("--least-throughput", str(missing["available"] * (1 - 1e-9)), "--no-sensitivity")
+        self.assertGreaterEqual(relaxed["best"]["workloads"][0]["throughput_per_s"], missing["available"] * (1 - 1e-9))
+
+    def designs_of(self, folder):
+        with open(os.path.join(self.folder, folder, "designs.csv"), encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+        self.assertEqual({len(row) for row in rows}, {len(rows[0])}, "every row is whole")
+        return len(rows) - 1
+
+    def test_a_search_out_of_time_says_its_best_with_a_bound(self):
+        for search in ("exact", "exhaustive", "pruner", "random", "bayesian", "genetic"):
+            with self.subTest(search=search):
+                document = self.plan_accelerator("--grid", "step-16", "--search", search, "--evaluations", "1000000", "--time", "1e-9")
+                self.assertEqual(document["stop"], "time limit")
+                self.assertGreaterEqual(document["bound"], document["objective"])
+                self.assertGreaterEqual(self.designs_of("found"), 1)
+        checked = self.run_in("check", "found/plan.json")
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    def test_an_interrupted_search_says_its_best_with_a_bound_and_all_that_it_tried(self):
+        self.write("tiny.yaml", self.TINY)
+        command = [PROGRAM, "plan", "accelerator", "--workload", "bert-large", "--area", "900mm2", "--power", "2kW", "--grid", "step-16",
+                   "--search", "exhaustive", "--threads", "1", "--output", "found", "--json"]
+        for wait in (1, 4, 16):  # a busy machine may not have started the program yet
+            with subprocess.Popen(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)) as running:
+                time.sleep(wait)
+                running.send_signal(signal.SIGINT)
+                output, errors = running.communicate(timeout=120)
+            if output:
+                break
+        self.assertEqual(running.returncode, 130, errors)
+        document = json.loads(output)
+        self.assertEqual(document["stop"], "interrupted")
+        self.assertGreaterEqual(document["bound"], document["objective"])
+        self.assertEqual(self.designs_of("found"), document["work"]["evaluations"])
+        checked = self.run_in("check", "found/plan.json")
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
     # --- experts and the check of their plans
 

@@ -80,8 +80,14 @@ explore::StudySpec spec_of(const Options& o) {
   replace(spec.backward, o.backward);
   spec.pack_groups = spec.pack_groups || o.pack_groups;
   if (!o.of.empty()) spec.whole_chip = o.of == "chip";
-  if (!o.area.empty()) spec.area = quantity("--area", o.area, Unit::SquareMetres);
-  if (!o.power.empty()) spec.power = quantity("--power", o.power, Unit::Watts);
+  if (!o.area.empty()) {
+    spec.area = quantity("--area", o.area, Unit::SquareMetres);
+    spec.area_at = {};
+  }
+  if (!o.power.empty()) {
+    spec.power = quantity("--power", o.power, Unit::Watts);
+    spec.power_at = {};
+  }
   if ((!o.area.empty() && !(spec.area > 0)) || (!o.power.empty() && !(spec.power > 0)))
     throw InputError("--area and --power: expected more than nothing, such as 200mm2 and 280W");
   if (!o.buffers.empty()) {
@@ -137,6 +143,7 @@ void write_folder(const report::AcceleratorReport& report, const std::string& te
 
 int plan(const Options& o, const Common& common) {
   const auto started = std::chrono::steady_clock::now();
+  RunContext context = common.context();  // from here on Ctrl-C ends the search, not the program
   report::AcceleratorReport report;
   report.command = common.command_line;
   report.search = o.search;
@@ -146,7 +153,6 @@ int plan(const Options& o, const Common& common) {
   report.study = std::move(built.study);
   report.notes = std::move(built.notes);
   Progress progress("plan accelerator", 0);
-  RunContext context = common.context();
   context.progress = &progress;
   if (o.time > 0) context.time = Seconds(o.time);
   explore::SearchOptions search;

@@ -43,12 +43,19 @@ void check(const AcceleratorSpace& space) {
   ascend(space.global_buffers, "global buffers");
 }
 
-// No design exceeds this, by operator sums alone: what a search without a bound of its own falls back on.
-double work_bound_of_space(SearchState& state) {
-  double bound = state.best_objective();
-  for (const DesignPoint& design : state.designs())
-    bound = std::max(bound, state.evaluator().work_bound(design));
-  return bound;
+// The design that operator sums alone let hope most of, and that hope, which no design exceeds: what a
+// search without a bound of its own falls back on.
+struct Hope {
+  double bound = -1;
+  std::optional<DesignPoint> design;
+};
+Hope greatest_hope(SearchState& state) {
+  Hope hope;
+  for (const DesignPoint& design : state.designs()) {
+    const double bound = state.evaluator().work_bound(design);
+    if (bound > hope.bound) hope = {bound, design};
+  }
+  return hope;
 }
 
 }  // namespace
@@ -72,7 +79,13 @@ AcceleratorPlan plan_accelerator(const AcceleratorStudy& study, const SearchOpti
                                  const RunContext& context) {
   check(study.space);
   SearchState state(study, options, context);
-  const SearchEnd end = searcher(options.search).run(state);
+  SearchEnd end = searcher(options.search).run(state);
+  if (end.stop != solve::Stop::Infeasible && (!end.bound || state.records().empty())) {
+    const Hope hope = greatest_hope(state);
+    // A search that was stopped before its first design still has an answer.
+    if (state.records().empty() && hope.design) state.record(*hope.design);
+    end.bound = std::max(hope.bound, state.best_objective());
+  }
   AcceleratorPlan plan;
   plan.work = state.evaluator().take_work();
   plan.work.time = Seconds(state.elapsed());
@@ -96,7 +109,7 @@ AcceleratorPlan plan_accelerator(const AcceleratorStudy& study, const SearchOpti
   for (const DesignPoint& point : state.top(study.top)) plan.top.push_back(state.evaluator().describe(point));
   plan.result.best = plan.top.front();
   plan.result.objective = plan.top.front().objective;
-  plan.result.bound = end.bound.value_or(work_bound_of_space(state));
+  plan.result.bound = *end.bound;
   plan.result.front = pareto_front(state, plan.notes);
   for (size_t w = 0; w < study.workloads.size(); ++w)
     plan.schedules.push_back(state.evaluator().schedule(plan.result.best->point, w));

@@ -74,10 +74,12 @@ void read_limits(const Node& node, StudySpec& spec) {
   node.allow_only({"area", "power", "of"});
   if (const Node* n = node.find("area")) {
     spec.area = n->as_quantity(Unit::SquareMetres);
+    spec.area_at = n->place();
     if (!(spec.area > 0)) n->fail("an area of nothing; expected one such as 200 mm2");
   }
   if (const Node* n = node.find("power")) {
     spec.power = n->as_quantity(Unit::Watts);
+    spec.power_at = n->place();
     if (!(spec.power > 0)) n->fail("a power of nothing; expected one such as 280 W");
   }
   if (const Node* n = node.find("of")) spec.whole_chip = word_of(*n, {"cores", "chip"}) == "chip";
@@ -246,8 +248,13 @@ void set_limits(const StudySpec& spec, AcceleratorStudy& study, std::vector<std:
   }
 }
 
+[[noreturn]] void refuse(const Place& place, const std::string& message) {
+  if (place.file.empty()) throw InputError(message);
+  throw InputError(place, message);
+}
+
 // The least of the space must fit; what fills the budget is said.
-void check_limits(const AcceleratorStudy& study) {
+void check_limits(const StudySpec& spec, const AcceleratorStudy& study) {
   const AcceleratorSpace& s = study.space;
   const DesignPoint least{s.matrix_cores.front(),
                           s.columns.front(),
@@ -264,21 +271,21 @@ void check_limits(const AcceleratorStudy& study) {
         {"the global buffer", price.area.global_buffer.value()},
         {"the uncore", study.limits.whole_chip ? price.area.uncore.value() : 0}};
     auto most = std::ranges::max_element(parts, {}, &std::pair<const char*, double>::second);
-    throw NotFound(fmt::format(
-        "no feasible design: an area of {:.4g} mm2 is below the smallest design {} of {:.4g} mm2, of which "
-        "{} "
-        "take {:.4g}; the least that would do is --area {:.4g}mm2",
-        study.limits.area.value() / kSquareMillimetre, tuple_text(least), area / kSquareMillimetre,
-        most->first, most->second / kSquareMillimetre, area / kSquareMillimetre * 1.0001));
+    refuse(spec.area_at,
+           fmt::format("no feasible design: an area of {:.4g} mm2 is below the smallest design {} of {:.4g} "
+                       "mm2, {:.4g} of it {}; the least that would do is {:.4g} mm2 (--area)",
+                       study.limits.area.value() / kSquareMillimetre, tuple_text(least),
+                       area / kSquareMillimetre, most->second / kSquareMillimetre, most->first,
+                       area / kSquareMillimetre * 1.0001));
   }
   const double power = price.power.total().value();
   if (study.limits.power.value() > 0 && power > study.limits.power.value())
-    throw NotFound(
-        fmt::format("no feasible design: a power of {:.4g} W is below the {:.4g} W of the smallest design "
-                    "{}, of which DRAM "
-                    "takes {:.4g} and the uncore {:.4g}; the least that would do is --power {:.4g}W",
-                    study.limits.power.value(), power, tuple_text(least), price.power.dram.value(),
-                    price.power.uncore.value(), power * 1.0001));
+    refuse(spec.power_at,
+           fmt::format("no feasible design: a power of {:.4g} W is below the {:.4g} W of the smallest design "
+                       "{}, of which DRAM takes {:.4g} and the uncore {:.4g}; the least that would do is "
+                       "{:.4g} W (--power)",
+                       study.limits.power.value(), power, tuple_text(least), price.power.dram.value(),
+                       price.power.uncore.value(), power * 1.0001));
 }
 
 }  // namespace
@@ -331,7 +338,7 @@ BuiltStudy build_study(const StudySpec& spec) {
   for (AcceleratorWorkload& load : study.workloads) load.graph = workload_graph(std::move(load.graph), form);
   set_limits(spec, study, built.notes);
   study.space = space_of(spec, study.limits.area);
-  check_limits(study);
+  check_limits(spec, study);
   // Needs the whole study: what the reference does is what is asked.
   for (size_t i = 0; i < spec.workloads.size(); ++i) {
     if (!spec.workloads[i].least_is_reference) continue;

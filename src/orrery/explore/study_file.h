@@ -43,6 +43,7 @@ struct StudySpec {
   std::vector<WorkloadSpec> workloads;
   std::string base = "tpuv2", reference = "tpuv2", calibrate = "tpuv2", objective = "perf-per-tdp";
   double area = 0, power = 0;  // m2, W; 0: the reference's, or without one no limit
+  Place area_at, power_at;     // where a file says them; no file: a flag did, or nothing
   bool whole_chip = false;
   std::string grid = "powers-of-two";  // step-16, phaze
   int least = 16, most = 256, matrix_cores = 8, vector_cores = 4;

@@ -172,8 +172,7 @@ std::string accelerator_json(const AcceleratorReport& report, const RunInfo& run
                      {"power_W", report.study.limits.power.value()},
                      {"of", report.study.limits.whole_chip ? "chip" : "cores"}}},
                    {"space_designs", report.study.space.size()},
-                   {"verdict", result.best ? "Best: " + tuple_text(result.best->point)
-                                           : std::string("no feasible design")},
+                   {"verdict", verdict_sentence(report)},
                    {"certificate", certificate_sentence(report)},
                    {"bound_by", bound_by_sentence(report)},
                    {"sensitivity_verdict", sensitivity_sentence(report)},

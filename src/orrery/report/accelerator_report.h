@@ -23,6 +23,8 @@ struct AcceleratorReport {
 
 inline constexpr const char* kAcceleratorPlanSchema = "orrery.accelerator-plan/1";
 
+// The best design, or why there is none.
+std::string verdict_sentence(const AcceleratorReport& report);
 // The scope of what is claimed, in a sentence: over this grid, this cost model, this scheduler.
 std::string certificate_sentence(const AcceleratorReport& report);
 // What binds the best design, in a sentence; "" where there is none.

@@ -92,10 +92,16 @@ Table sensitivity_table(const AcceleratorReport& report) {
 }
 
 std::string nothing(const AcceleratorReport& report, const TerminalStyle& style) {
-  std::string text = "no feasible design";
-  for (const solve::Shortfall& s : report.plan.result.shortfalls)
-    text += fmt::format("\n  {}: {} needs {} {}, {} available: {} more would do", s.where, s.constraint,
-                        show(s.needed), s.unit, show(s.available), show(s.needed - s.available));
+  std::string text = verdict_sentence(report);
+  for (const solve::Shortfall& s : report.plan.result.shortfalls) {
+    // The relaxed limit is rounded to the side on which it holds.
+    constexpr double kRounding = 1e-5;
+    const bool asked = s.constraint == "throughput";
+    text += fmt::format(
+        "\n  {}: {} needs {} {}, {} available; the least that would do is --{} {:.6g}{}", s.where,
+        s.constraint, show(s.needed), s.unit, show(s.available), asked ? "least-throughput" : s.constraint,
+        asked ? s.available * (1 - kRounding) : s.needed * (1 + kRounding), asked ? std::string() : s.unit);
+  }
   return text + "\n" + paragraph(certificate_sentence(report), style);
 }
 

@@ -14,6 +14,14 @@ constexpr double kPercent = 100;
 
 }  // namespace
 
+std::string verdict_sentence(const AcceleratorReport& report) {
+  const auto& result = report.plan.result;
+  if (result.best) return "Best: " + explore::tuple_text(result.best->point);
+  if (result.stop == solve::Stop::Infeasible) return "no feasible design";
+  return fmt::format("no feasible design among the {} that were tried before the search was stopped",
+                     result.evaluations);
+}
+
 std::string certificate_sentence(const AcceleratorReport& report) {
   const auto& result = report.plan.result;
   if (!result.best) return "Nothing was found: " + std::string(solve::name(result.stop)) + ".";

@@ -77,7 +77,12 @@ class AcceleratorChecker {
          fault.empty() ? Verdict::Holds : Verdict::Fails, fault});
   }
 
+  // A search that was stopped before it found a design claims nothing.
   void check_nothing() {
+    if (root_.at("stop").as_string() != solve::name(solve::Stop::Infeasible)) {
+      result_.notes.push_back("the search was stopped before it found a design: nothing is claimed");
+      return;
+    }
     const GridRecount grid = recount_grid(study_, 0);
     yes_or_no("no design is feasible",
               grid.best > 0 ? explore::tuple_text(grid.best_point) + " is within all limits" : "",
