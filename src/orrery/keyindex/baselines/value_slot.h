@@ -32,6 +32,8 @@ class ValueSlot {
       const uint64_t before = status_.load(std::memory_order_acquire);
       if (before & kLock) continue;
       const uint64_t word = value_.load(std::memory_order_acquire);
+      // What was a reference may be a value by now, and must not be followed.
+      if (status_.load(std::memory_order_acquire) != before) continue;
       std::optional<uint64_t> value = word;
       if (before & kReference) value = std::bit_cast<const ValueSlot*>(word)->read();
       if (before & (kRemoved | kDead)) value.reset();
