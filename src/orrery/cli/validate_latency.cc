@@ -1,7 +1,6 @@
 // `orrery validate latency`: the forecasts beside the world.
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 #include "orrery/base/storage.h"
 #include "orrery/base/text.h"
 #include "orrery/cli/options.h"
+#include "orrery/cli/validation_output.h"
 #include "orrery/report/run_info.h"
 #include "orrery/report/terminal_table.h"
 #include "orrery/validate/latency.h"
@@ -62,8 +62,7 @@ Action declare_validate_latency(CLI::App& app, Common& common) {
   return [&common, options] {
     validate::LatencyValidationRequest request;
     if (!options->only.empty()) request.parts = split(options->only, ',');
-    const char* folder = std::getenv("ORRERY_DATA");
-    request.data_folder = !options->data.empty() ? options->data : folder ? folder : "";
+    request.data_folder = data_folder(options->data);
     request.program = std::filesystem::read_symlink("/proc/self/exe").string();
     // Read, and its markers looked for, before minutes of work.
     const std::string document = options->document.empty() ? "" : read_file(options->document);

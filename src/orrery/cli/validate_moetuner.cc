@@ -1,7 +1,6 @@
 // `orrery validate moetuner`: expert placement against optima, peers and other text.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -9,6 +8,7 @@
 #include "orrery/base/storage.h"
 #include "orrery/base/text.h"
 #include "orrery/cli/options.h"
+#include "orrery/cli/validation_output.h"
 #include "orrery/report/terminal_table.h"
 #include "orrery/validate/latency.h"
 #include "orrery/validate/moetuner.h"
@@ -52,8 +52,7 @@ Action declare_validate_moetuner(CLI::App& app, Common& common) {
   add_threads(app, common);
   add_seed(app, common);
   return [&common, o] {
-    const char* folder = std::getenv("ORRERY_DATA");
-    if (o->request.data.empty() && folder) o->request.data = folder;
+    o->request.data = data_folder(o->request.data);
     if (!o->only.empty()) o->request.parts = split(o->only, ',');
     // Read, and its markers looked for, before minutes of work.
     const std::string document = o->document.empty() ? "" : read_file(o->document);

@@ -1,13 +1,12 @@
 // `orrery validate neusight`: the NeuSight paper's measurements, its predictors and ours.
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "orrery/base/storage.h"
 #include "orrery/base/text.h"
 #include "orrery/cli/options.h"
+#include "orrery/cli/validation_output.h"
 #include "orrery/report/terminal_table.h"
 #include "orrery/validate/latency.h"
 #include "orrery/validate/neusight.h"
@@ -16,15 +15,6 @@ namespace orrery::cli {
 namespace {
 
 constexpr const char* kSchema = "orrery.neusight-validation/1";
-
-std::string as_json(const validate::NeuSightValidation& result) {
-  using json = nlohmann::ordered_json;
-  json tables = json::array();
-  for (const report::Table& table : result.tables) tables.push_back(json::parse(report::to_json(table)));
-  const json document = {
-      {"schema", kSchema}, {"asked", json::parse(report::to_json(result.asked))}, {"tables", tables}};
-  return document.dump(2);
-}
 
 }  // namespace
 
@@ -46,8 +36,7 @@ Action declare_validate_neusight(CLI::App& app, Common& common) {
   add_json(app, common);
   add_threads(app, common);
   return [&common, options] {
-    const char* folder = std::getenv("ORRERY_DATA");
-    const std::string data = !options->data.empty() ? options->data : folder ? folder : "";
+    const std::string data = data_folder(options->data);
     std::vector<std::string> only(validate::kNeuSightParts.begin(), validate::kNeuSightParts.end());
     if (!options->only.empty()) only = split(options->only, ',');
     if (options->faults) only.emplace_back(validate::kNeuSightFaults);
@@ -63,7 +52,7 @@ Action declare_validate_neusight(CLI::App& app, Common& common) {
                                                                validate::neusight_markdown(result)));
     }
     if (common.json) {
-      *common.out << as_json(result) << "\n";
+      *common.out << validation_json(kSchema, result.asked, result.tables) << "\n";
       return 0;
     }
     for (const report::Table& table : result.tables)

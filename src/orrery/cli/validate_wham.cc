@@ -1,13 +1,12 @@
 // `orrery validate wham`: the accelerator model, scheduler and searches against others and exact answers.
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "orrery/base/storage.h"
 #include "orrery/base/text.h"
 #include "orrery/cli/options.h"
+#include "orrery/cli/validation_output.h"
 #include "orrery/report/terminal_table.h"
 #include "orrery/validate/latency.h"
 #include "orrery/validate/wham.h"
@@ -16,15 +15,6 @@ namespace orrery::cli {
 namespace {
 
 constexpr const char* kSchema = "orrery.wham-validation/1";
-
-std::string as_json(const validate::WhamValidation& result) {
-  using json = nlohmann::ordered_json;
-  json tables = json::array();
-  for (const report::Table& table : result.tables) tables.push_back(json::parse(report::to_json(table)));
-  const json document = {
-      {"schema", kSchema}, {"asked", json::parse(report::to_json(result.asked))}, {"tables", tables}};
-  return document.dump(2);
-}
 
 }  // namespace
 
@@ -50,8 +40,7 @@ Action declare_validate_wham(CLI::App& app, Common& common) {
   add_threads(app, common);
   add_seed(app, common);
   return [&common, options] {
-    const char* folder = std::getenv("ORRERY_DATA");
-    const std::string data = !options->data.empty() ? options->data : folder ? folder : "";
+    const std::string data = data_folder(options->data);
     const std::vector<std::string> only =
         options->only.empty() ? std::vector<std::string>{} : split(options->only, ',');
     const std::vector<std::string> networks =
@@ -69,7 +58,7 @@ Action declare_validate_wham(CLI::App& app, Common& common) {
                  validate::refresh_document(document, options->document, validate::wham_markdown(result)));
     }
     if (common.json) {
-      *common.out << as_json(result) << "\n";
+      *common.out << validation_json(kSchema, result.asked, result.tables) << "\n";
       return result.all_met() ? 0 : 1;
     }
     for (const report::Table& table : result.tables)

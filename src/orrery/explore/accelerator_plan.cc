@@ -43,11 +43,15 @@ hardware::Accelerator accelerator(const DesignPoint& point, const hardware::Acce
   return chip;
 }
 
-hardware::Device device(const DesignPoint& point, const hardware::Device& base) {
-  hardware::Device found = base;
+const hardware::Accelerator& chip_of(const hardware::Device& base) {
   const hardware::Accelerator* chip = base.accelerator();
   if (!chip) throw InputError("'" + base.name + "' is no accelerator: its cores cannot be varied");
-  found.architecture = accelerator(point, *chip);
+  return *chip;
+}
+
+hardware::Device device(const DesignPoint& point, const hardware::Device& base) {
+  hardware::Device found = base;
+  found.architecture = accelerator(point, chip_of(base));
   return found;
 }
 

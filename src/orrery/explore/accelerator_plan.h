@@ -47,6 +47,8 @@ DesignPoint design_point(const hardware::Accelerator&);
 // The base chip with the point's cores; private buffers follow from the sizes of the cores.
 hardware::Accelerator accelerator(const DesignPoint&, const hardware::Accelerator& base);
 hardware::Device device(const DesignPoint&, const hardware::Device& base);
+// The template behind a base device; throws InputError where it is no accelerator.
+const hardware::Accelerator& chip_of(const hardware::Device& base);
 
 // A grid of designs: every combination of its values. Values ascend and are positive.
 struct AcceleratorSpace {

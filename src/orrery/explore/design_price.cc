@@ -3,18 +3,9 @@
 #include "orrery/hardware/accelerator_cost.h"
 
 namespace orrery::explore {
-namespace {
-
-const hardware::Accelerator& chip_of(const AcceleratorStudy& study) {
-  const hardware::Accelerator* chip = study.base.accelerator();
-  if (!chip) throw InputError("'" + study.base.name + "' is no accelerator: its cores cannot be varied");
-  return *chip;
-}
-
-}  // namespace
 
 DesignPrices::DesignPrices(const AcceleratorStudy& study)
-    : study_(study), chip_(chip_of(study)), areas_(hardware::area_table(chip_.area_table)) {
+    : study_(study), chip_(chip_of(study.base)), areas_(hardware::area_table(chip_.area_table)) {
   areas_.logic_factor *= study.logic_area_factor;
   areas_.memory_factor *= study.memory_area_factor;
   uncore_area_ = chip_.uncore.area.value();

@@ -3,17 +3,8 @@
 #include <array>
 
 namespace orrery::explore {
-namespace {
 
-const hardware::Accelerator& chip_of(const AcceleratorStudy& study) {
-  const hardware::Accelerator* chip = study.base.accelerator();
-  if (!chip) throw InputError("'" + study.base.name + "' is no accelerator: its cores cannot be varied");
-  return *chip;
-}
-
-}  // namespace
-
-LatencyTables::LatencyTables(const AcceleratorStudy& study) : study_(study), chip_(chip_of(study)) {
+LatencyTables::LatencyTables(const AcceleratorStudy& study) : study_(study), chip_(chip_of(study.base)) {
   const cost::AcceleratorModel model(study.options);
   for (const AcceleratorWorkload& workload : study.workloads) {
     first_.push_back(kernels_.size());
