@@ -12,6 +12,7 @@
 #include "orrery/cli/validation_output.h"
 #include "orrery/report/run_info.h"
 #include "orrery/report/terminal_table.h"
+#include "orrery/validate/document.h"
 #include "orrery/validate/latency.h"
 
 namespace orrery::cli {
@@ -64,9 +65,7 @@ Action declare_validate_latency(CLI::App& app, Common& common) {
     if (!options->only.empty()) request.parts = split(options->only, ',');
     request.data_folder = data_folder(options->data);
     request.program = std::filesystem::read_symlink("/proc/self/exe").string();
-    // Read, and its markers looked for, before minutes of work.
-    const std::string document = options->document.empty() ? "" : read_file(options->document);
-    if (!options->document.empty()) validate::refresh_document(document, options->document, "");
+    const validate::Document document(options->document, "validate latency");
     const auto started = std::chrono::steady_clock::now();
     Progress progress("validate latency",
                       request.parts.empty() ? validate::kLatencyParts.size() : request.parts.size());
@@ -76,10 +75,7 @@ Action declare_validate_latency(CLI::App& app, Common& common) {
     const report::RunInfo run = report::run_info(
         Seconds(std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count()));
     if (!common.output.empty()) write_folder(result, common);
-    if (!options->document.empty()) {
-      write_file(options->document,
-                 validate::refresh_document(document, options->document, validate::latency_markdown(result)));
-    }
+    document.write(validate::latency_markdown(result));
     if (common.json) {
       *common.out << as_json(result, run) << "\n";
     } else {

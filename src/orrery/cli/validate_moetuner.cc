@@ -5,12 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "orrery/base/storage.h"
 #include "orrery/base/text.h"
 #include "orrery/cli/options.h"
 #include "orrery/cli/validation_output.h"
 #include "orrery/report/terminal_table.h"
-#include "orrery/validate/latency.h"
+#include "orrery/validate/document.h"
 #include "orrery/validate/moetuner.h"
 
 namespace orrery::cli {
@@ -54,17 +53,13 @@ Action declare_validate_moetuner(CLI::App& app, Common& common) {
   return [&common, o] {
     o->request.data = data_folder(o->request.data);
     if (!o->only.empty()) o->request.parts = split(o->only, ',');
-    // Read, and its markers looked for, before minutes of work.
-    const std::string document = o->document.empty() ? "" : read_file(o->document);
-    if (!o->document.empty()) validate::refresh_document(document, o->document, "");
+    const validate::Document document(o->document, "validate moetuner");
     Progress progress("validate moetuner",
                       o->request.parts.empty() ? validate::kMoeTunerParts.size() : o->request.parts.size());
     RunContext context = common.context();
     context.progress = &progress;
     const validate::MoeTunerValidation result = validate::validate_moetuner(o->request, context);
-    if (!o->document.empty())
-      write_file(o->document,
-                 validate::refresh_document(document, o->document, validate::moetuner_markdown(result)));
+    document.write(validate::moetuner_markdown(result));
     const bool all_met =
         std::all_of(result.checks.begin(), result.checks.end(), [](const auto& check) { return check.met; });
     if (common.json) {

@@ -3,12 +3,11 @@
 #include <memory>
 #include <ostream>
 
-#include "orrery/base/storage.h"
 #include "orrery/base/text.h"
 #include "orrery/cli/options.h"
 #include "orrery/cli/validation_output.h"
 #include "orrery/report/terminal_table.h"
-#include "orrery/validate/latency.h"
+#include "orrery/validate/document.h"
 #include "orrery/validate/neusight.h"
 
 namespace orrery::cli {
@@ -40,17 +39,12 @@ Action declare_validate_neusight(CLI::App& app, Common& common) {
     std::vector<std::string> only(validate::kNeuSightParts.begin(), validate::kNeuSightParts.end());
     if (!options->only.empty()) only = split(options->only, ',');
     if (options->faults) only.emplace_back(validate::kNeuSightFaults);
-    // Read, and its markers looked for, before minutes of work.
-    const std::string document = options->document.empty() ? "" : read_file(options->document);
-    if (!options->document.empty()) validate::refresh_document(document, options->document, "");
+    const validate::Document document(options->document, "validate neusight");
     Progress progress("validate neusight", only.size());
     RunContext context = common.context();
     context.progress = &progress;
     const validate::NeuSightValidation result = validate::validate_neusight(only, data, context);
-    if (!options->document.empty()) {
-      write_file(options->document, validate::refresh_document(document, options->document,
-                                                               validate::neusight_markdown(result)));
-    }
+    document.write(validate::neusight_markdown(result));
     if (common.json) {
       *common.out << validation_json(kSchema, result.asked, result.tables) << "\n";
       return 0;

@@ -3,12 +3,11 @@
 #include <memory>
 #include <ostream>
 
-#include "orrery/base/storage.h"
 #include "orrery/base/text.h"
 #include "orrery/cli/options.h"
 #include "orrery/cli/validation_output.h"
 #include "orrery/report/terminal_table.h"
-#include "orrery/validate/latency.h"
+#include "orrery/validate/document.h"
 #include "orrery/validate/wham.h"
 
 namespace orrery::cli {
@@ -45,18 +44,13 @@ Action declare_validate_wham(CLI::App& app, Common& common) {
         options->only.empty() ? std::vector<std::string>{} : split(options->only, ',');
     const std::vector<std::string> networks =
         options->networks.empty() ? std::vector<std::string>{} : split(options->networks, ',');
-    // Read, and its markers looked for, before minutes of work.
-    const std::string document = options->document.empty() ? "" : read_file(options->document);
-    if (!options->document.empty()) validate::refresh_document(document, options->document, "");
+    const validate::Document document(options->document, "validate wham");
     Progress progress("validate wham", only.empty() ? validate::kWhamParts.size() : only.size());
     RunContext context = common.context();
     context.progress = &progress;
     const validate::WhamValidation result =
         validate::validate_wham({only, data, options->seeds, networks}, context);
-    if (!options->document.empty()) {
-      write_file(options->document,
-                 validate::refresh_document(document, options->document, validate::wham_markdown(result)));
-    }
+    document.write(validate::wham_markdown(result));
     if (common.json) {
       *common.out << validation_json(kSchema, result.asked, result.tables) << "\n";
       return result.all_met() ? 0 : 1;

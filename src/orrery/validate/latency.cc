@@ -16,8 +16,6 @@
 namespace orrery::validate {
 namespace {
 
-constexpr std::string_view kBegin = "<!-- validate latency -->", kEnd = "<!-- end -->";
-
 struct Gathered {
   std::vector<LatencyScores> scores;
   std::vector<SpeedResult> speeds;
@@ -168,17 +166,6 @@ std::string latency_markdown(const LatencyValidationResult& result) {
   std::string text = report::to_markdown(result.measured);
   for (const report::Table& table : result.details) text += "\n" + report::to_markdown(table);
   return text;
-}
-
-std::string refresh_document(const std::string& document, const std::string& file,
-                             const std::string& tables) {
-  const size_t begin = document.find(kBegin);
-  const size_t end = begin == std::string::npos ? begin : document.find(kEnd, begin);
-  if (end == std::string::npos) {
-    throw InputError(Place{file, 0, 0}, "has no place for the tables; expected the lines '" +
-                                            std::string(kBegin) + "' and '" + std::string(kEnd) + "'");
-  }
-  return document.substr(0, begin + kBegin.size()) + "\n" + tables + "\n" + document.substr(end);
 }
 
 }  // namespace orrery::validate

@@ -45,8 +45,4 @@ LatencyValidationResult validate_latency(const LatencyValidationRequest& request
 // Markdown of the result: the table of what was asked, then the details.
 std::string latency_markdown(const LatencyValidationResult& result);
 
-// `document` with what stands between "<!-- validate latency -->" and "<!-- end -->" replaced by `tables`.
-// Throws InputError when the markers are not there.
-std::string refresh_document(const std::string& document, const std::string& file, const std::string& tables);
-
 }  // namespace orrery::validate

@@ -64,13 +64,6 @@ TEST(LatencyValidation, an_unknown_part_and_missing_data_are_said) {
   EXPECT_THROW(validate_latency({}, {}), NotFound);
 }
 
-TEST(LatencyValidation, a_document_keeps_what_stands_outside_of_its_markers) {
-  const std::string document = "before\n<!-- validate latency -->\nold\n<!-- end -->\nafter\n";
-  EXPECT_EQ(refresh_document(document, "x.md", "new"),
-            "before\n<!-- validate latency -->\nnew\n<!-- end -->\nafter\n");
-  EXPECT_THROW(refresh_document("nothing here", "x.md", "new"), InputError);
-}
-
 TEST(LatencyScoresOfRows, errors_bias_and_coverage_by_hand) {
   const std::vector<TimedRow> rows = {{1.1e-5, 1e-5, 0.9e-5, 1.2e-5}, {0.8e-3, 1e-3, 0.7e-3, 0.9e-3}};
   const LatencyScores s = score(rows);
