@@ -501,6 +501,40 @@ class Commands(unittest.TestCase):
                 self.assertFalse(answer["holds"])
                 self.assertIn(name, [claim["claim"] for claim in answer["claims"] if claim["verdict"] == "FAILS"])
 
+    def phases(self):
+        """Prefill tokens choose the lower experts, decode tokens the upper ones; steps of 32 and of 8 tokens."""
+        head, rows = self.ROUTING_HEAD[:-1] + "\tstep\tphase\n", []
+        for step in range(40):
+            prefill = step % 2 == 0
+            for t in range(32 if prefill else 8):
+                for layer in range(2):
+                    one = (t * 5 + step + layer) % 4 + (0 if prefill else 4)
+                    rows.append((step, t, layer, one, (one + 1 + t % 7) % 8, step, "prefill" if prefill else "decode"))
+        return self.write("phases.tsv", head + "".join("\t".join(map(str, row)) + "\n" for row in rows))
+
+    def test_prefill_and_decode_are_planned_apart_and_check_knows_the_phase(self):
+        with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../docs/schema/experts-plan-1.json"), encoding="utf-8") as file:
+            schema = json.load(file)
+        of = {}
+        for phase in ("prefill", "decode", "both"):
+            result = self.run_in("plan", "experts", self.phases(), "--gpus", "4", "--phase", phase, "--output", "planned", "--json")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            of[phase] = json.loads(result.stdout)
+            self.assertEqual(list(schema_errors(schema, of[phase])), [])
+            self.assertEqual(of[phase]["recording"]["phase"], phase)
+            result = self.run_in("check", "planned/plan.json")
+            self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+            self.assertIn("in decode", result.stdout)
+        tables = [document["phases"] for document in of.values()]
+        self.assertTrue(tables[0] == tables[1] == tables[2], "each phase's map is the same whichever was asked for")
+        load = {(row["map_for"], row["judged_on"]): row["max_over_mean_load"] for row in tables[0]}
+        self.assertLess(load["decode", "decode"], load["prefill", "decode"])
+        self.assertLessEqual(load["prefill", "prefill"], load["decode", "prefill"])
+        false = json.loads(json.dumps(of["decode"]))
+        false["phases"][2]["all_to_all_bytes"] += 1
+        self.assertEqual(self.run_in("check", self.write("false.json", json.dumps(false))).returncode, 1)
+        self.refused("plan", "experts", self.routing(), "--gpus", "4", "--phase", "decode", says=["routing.tsv: does not tell prefill", "per_token"])
+
     def test_a_plan_is_the_same_on_one_and_on_two_threads(self):
         one, two = (self.plan_experts("--threads", threads, "--dispatch", "stay") for threads in ("1", "2"))
         for answer in (one, two):

@@ -42,3 +42,17 @@ for rank in range(ranks):
                            topk_ids_of_layer=chosen, misc_objects=[], global_physical_count=count))
     torch.save(dict(records=passes, last_physical_to_logical_map=physical_to_logical), out / f"per-pass-rank{rank}.pt")
     torch.save(dict(records=tokens, last_physical_to_logical_map=physical_to_logical), out / f"per-token-rank{rank}.pt")
+
+# Prompts and answers: a pass of one prompt, a pass of two answers, and one that extends a prompt by two tokens beside two answers.
+records = []
+for forward_pass, (mode, lengths, n) in enumerate([(1, [3], 3), (2, None, 2), (3, [2, 1, 1], 4)]):
+    chosen = torch.full((layers, n, recorded_k), -1, dtype=torch.int32)
+    count = torch.zeros(layers, physical, dtype=torch.int32)
+    for layer in (1, 2):
+        for t in range(n):
+            chosen[layer, t, :top_k] = torch.tensor([(t + mode) % 3, 3], dtype=torch.int32)
+            for slot in chosen[layer, t, :top_k].tolist():
+                count[layer, slot] += 1
+    records.append(dict(forward_pass_id=forward_pass, rank=0, gatherer_key="primary", input_ids=list(range(n)), positions=list(range(n)),
+                        extend_seq_lens=lengths, forward_mode=mode, topk_ids_of_layer=chosen, misc_objects=[], global_physical_count=count))
+torch.save(dict(records=records, last_physical_to_logical_map=torch.tensor([[0, 1, 2, 3, 0, 1]] * 3)), out / "per-token-phases.pt")

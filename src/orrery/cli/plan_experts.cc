@@ -23,7 +23,7 @@ namespace {
 
 struct Options {
   std::string routing, cluster, model, dispatch = "home", transitions = "all-pairs", current,
-                                       bottleneck = "port", format = "sglang";
+                                       bottleneck = "port", format = "sglang", phase = "all";
   std::vector<std::string> profiles;
   int gpus = 0, experts = 0, redundant = 0, cut_rounds = 0, most_moved = 100;
   int64_t step_tokens = 256;
@@ -44,6 +44,22 @@ trace::WeightRule rule_of(const std::string& name) {
     if (name == trace::name(r)) return r;
   }
   throw InputError("--transitions '" + printable(name) + "': expected all-pairs, rank-paired or top1");
+}
+
+// What the map is made for, and that every recording tells its phases then.
+place::MapFor map_for(const std::string& phase, const std::vector<trace::RoutingProfile>& profiles,
+                      const std::vector<std::string>& files) {
+  place::MapFor chosen = place::MapFor::All;
+  for (const auto m : {place::MapFor::Prefill, place::MapFor::Decode, place::MapFor::Both}) {
+    if (phase == place::name(m)) chosen = m;
+  }
+  for (size_t p = 0; p < profiles.size() && chosen != place::MapFor::All; ++p) {
+    if (!trace::knows_phases(profiles[p]))
+      throw InputError(
+          Place{files[p]},
+          std::string("does not tell prefill from decode, so --phase cannot choose; ") + trace::kTellPhases);
+  }
+  return chosen;
 }
 
 void read_cluster_into(place::ExpertRequest& request, const Options& o) {
@@ -154,6 +170,7 @@ int plan(const Options& o, const Common& common) {
         trace::read_routing(file, {.experts = experts,
                                    .rule = rule_of(o.transitions),
                                    .step_tokens = static_cast<size_t>(o.step_tokens)}));
+  request.map_for = map_for(o.phase, request.profiles, files);
   place::ExpertProblem& problem = request.problem;
   problem.dispatch = dispatch_of(o.dispatch);
   problem.max_load = o.max_load;
@@ -206,6 +223,12 @@ Action declare_plan_experts(CLI::App& app, Common& common) {
       ->capture_default_str();
   app.add_option("--profile", o->profiles,
                  "Further routing of the same model that the load cap must hold for too");
+  app.add_option(
+         "--phase", o->phase,
+         "Tokens to plan for: prefill, decode, both (one map whose load cap holds in each phase; the maps "
+         "are compared), all (as recorded)")
+      ->check(CLI::IsMember({"all", "prefill", "decode", "both"}))
+      ->capture_default_str();
   app.add_option("--current", o->current,
                  "The map that runs today, in any of the forms that --format writes");
   app.add_option("--most-moved", o->most_moved,

@@ -15,6 +15,29 @@
 namespace orrery::place {
 namespace {
 
+// The recordings as the profiles that a map is made on.
+std::vector<trace::RoutingProfile> profiles_for(MapFor map_for,
+                                                const std::vector<trace::RoutingProfile>& recordings) {
+  if (map_for == MapFor::All) return recordings;
+  std::vector<trace::RoutingProfile> profiles;
+  for (const trace::RoutingProfile& recording : recordings) {
+    for (const auto& [phase, unwanted] : {std::pair(trace::Phase::Prefill, MapFor::Decode),
+                                          std::pair(trace::Phase::Decode, MapFor::Prefill)}) {
+      if (map_for == unwanted) continue;
+      profiles.push_back(trace::of_phase(recording, phase));
+      if (profiles.back().tokens->tokens() == 0)
+        throw InputError(fmt::format("'{}' holds no token of {}; expected a recording with both phases",
+                                     recording.name, trace::name(phase)));
+      profiles.back().notes = trace::profile_notes(profiles.back());
+    }
+    const auto& phases = recording.tokens->phase;
+    if (const auto unknown = std::count(phases.begin(), phases.end(), trace::Phase::Unknown); unknown > 0)
+      profiles.back().notes.push_back(
+          fmt::format("{}: {} tokens of unknown phase are left out", recording.name, unknown));
+  }
+  return profiles;
+}
+
 double bytes_per_vector(const ExpertHardware& on) {
   return std::max(1.0, on.hidden * on.bytes_per_element);
 }
@@ -79,8 +102,11 @@ class Figures {
   // Experts compute in tiles of 128 tokens and read the weights of those that have any.
   void add_seconds(const ExpertPlan& plan, const trace::RoutingProfile& later, PlanFigures& figures) const {
     const ExpertHardware& on = request_.hardware;
-    const double share = std::min(
-        1.0, static_cast<double>(request_.step_tokens) / static_cast<double>(later.tokens->tokens()));
+    // Of the later tokens, those of a step: recorded ones hold what they hold.
+    const double step = later.tokens->step.empty() ? static_cast<double>(request_.step_tokens)
+                                                   : static_cast<double>(later.tokens->tokens()) /
+                                                         static_cast<double>(later.steps.size());
+    const double share = std::min(1.0, step / static_cast<double>(later.tokens->tokens()));
     for (int l = 0; l < plan.layers(); ++l) {
       std::vector<double> seconds(static_cast<size_t>(plan.ranks), 0);
       const auto ranks = plan.ranks_of(l);
@@ -188,6 +214,7 @@ void add_sensitivity(const ExpertRequest& request, const trace::ProfileParts& pa
     report.sensitivity.push_back(
         {"link speed", factor, factor == 1, Figures(other, parts).of(report.ours.plan)});
   }
+  if (!parts.planned.tokens->step.empty()) return;
   for (const double factor : {1 - kFifth, 1.0, 1 + kFifth}) {
     ExpertRequest other = request;
     other.step_tokens = static_cast<size_t>(std::llround(factor * static_cast<double>(request.step_tokens)));
@@ -223,6 +250,10 @@ void add_notes(const ExpertRequest& request, ExpertReport& report) {
     for (const std::string& note : profile.notes) report.notes.push_back(note);
     report.synthetic = report.synthetic || profile.synthetic;
   }
+  if (request.map_for == MapFor::All && trace::knows_phases(request.profiles[0]))
+    report.notes.push_back(
+        "the recording tells prefill from decode, and all tokens are planned for alike; --phase prefill, "
+        "decode or both tells them apart");
   if (request.profiles.size() > 1 && request.problem.slots > request.profiles[0].experts)
     report.notes.push_back("copies are placed by the first recording alone; the others only judge the map");
   if (request.profiles[0].tokens && request.hardware.hidden <= 0)
@@ -265,6 +296,32 @@ void add_notes(const ExpertRequest& request, ExpertReport& report) {
                     later, inside));
 }
 
+// What the map of each phase, and one map for both, cost in each phase.
+void add_phases(const ExpertRequest& request, const std::vector<trace::RoutingProfile>& recordings,
+                std::optional<double> balance_weight, const RunContext& context, ExpertReport& report) {
+  const TimeBudget budget(context);
+  double left = 2;
+  for (const MapFor map_for : {MapFor::Prefill, MapFor::Decode, MapFor::Both}) {
+    ExpertPlan plan = report.ours.plan;
+    if (map_for != request.map_for) {
+      std::vector<trace::RoutingProfile> planned;
+      for (const trace::RoutingProfile& profile : profiles_for(map_for, recordings))
+        planned.push_back(trace::split_profile(profile, request.hold_out, request.step_tokens).planned);
+      ExpertProblem problem = request.problem;
+      problem.profiles.clear();
+      for (const trace::RoutingProfile& profile : planned) problem.profiles.push_back(&profile);
+      problem.bound = false;
+      problem.balance_weight = balance_weight;
+      plan = *plan_experts(problem, budget.part(1 / left--)).best;
+    }
+    for (const trace::Phase phase : {trace::Phase::Prefill, trace::Phase::Decode}) {
+      const trace::ProfileParts parts =
+          trace::split_profile(trace::of_phase(recordings[0], phase), request.hold_out, request.step_tokens);
+      report.phases.push_back({map_for, phase, Figures(request, parts).of(plan)});
+    }
+  }
+}
+
 // What changing from the running map gains, and what it takes.
 std::string change_note(const ExpertRequest& request, const ExpertReport& report, const PlanFigures& today) {
   const PlanFigures& ours = report.ours;
@@ -290,12 +347,30 @@ std::string change_note(const ExpertRequest& request, const ExpertReport& report
 
 }  // namespace
 
+const char* name(MapFor map_for) {
+  switch (map_for) {
+    case MapFor::All:
+      return "all";
+    case MapFor::Prefill:
+      return "prefill";
+    case MapFor::Decode:
+      return "decode";
+    case MapFor::Both:
+      return "both";
+  }
+  return "";
+}
+
 ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
   const TimeBudget budget(context);
   ExpertReport report;
   report.command = request.command;
   report.dispatch = request.problem.dispatch;
   report.grid = request.problem.grid;
+  report.map_for = request.map_for;
+  const std::vector<trace::RoutingProfile> recordings = std::move(request.profiles);
+  request.profiles = profiles_for(request.map_for, recordings);
+  const std::optional<double> asked_weight = request.problem.balance_weight;
   std::vector<trace::ProfileParts> parts;
   for (const trace::RoutingProfile& profile : request.profiles)
     parts.push_back(trace::split_profile(profile, request.hold_out, request.step_tokens));
@@ -313,7 +388,8 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
     request.problem.balance_weight = choose_balance_weight(request.problem, budget.part(kWeighingShare));
   report.balance_weight = *request.problem.balance_weight;
   // A limited time goes to the plan first; what only tells more about it shares the rest.
-  const double kept = request.front || request.explore ? .5 : 0;
+  const bool by_phase = request.map_for != MapFor::All;
+  const double kept = request.front || request.explore || by_phase ? .5 : 0;
   const RunContext of_plan = budget.part(1 - kept), of_rest = budget.part(kept);
   const double seconds = seconds_of([&] { report.search = plan_experts(request.problem, of_plan); });
   const TimeBudget rest(of_rest);  // begins here, so that the bound's own time is not taken from it
@@ -358,6 +434,8 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
     report.transfer.push_back(load_figures(report.ours.plan, profile, Split::Optimal).mean);
     report.transfer_contiguous.push_back(load_figures(report.others[0].plan, profile).mean);
   }
+  if (by_phase && !context.stop.stop_requested())
+    add_phases(request, recordings, asked_weight, rest.part(request.explore ? .5 : 1), report);
   if (request.explore && !context.stop.stop_requested()) {
     const bool changed_within_budget = report.search.bound == 0;
     if (report.objective_name != kMaxOverMeanLoad && !changed_within_budget && even)

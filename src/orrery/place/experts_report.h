@@ -19,9 +19,15 @@ struct ExpertHardware {
   double expert_bytes() const { return 3 * hidden * feed_forward * bytes_per_element; }
 };
 
+// What a map is made for: all recorded tokens alike, one phase of serving, or both by one map whose load cap
+// holds in each.
+enum class MapFor : uint8_t { All, Prefill, Decode, Both };
+const char* name(MapFor map_for);
+
 struct ExpertRequest {
   std::vector<trace::RoutingProfile> profiles;
-  ExpertProblem problem;  // its `profiles` are set by report_experts
+  MapFor map_for = MapFor::All;  // other than All: every profile must know its phases
+  ExpertProblem problem;         // its `profiles` are set by report_experts
   ExpertHardware hardware;
   std::optional<ExpertPlan> current;
   double hold_out = .2;          // last share of tokens or steps, planned without
@@ -57,6 +63,13 @@ struct SettingFigures {
   PlanFigures figures;
 };
 
+// The map for one phase, or for both, judged on the later part of a phase of the first recording.
+struct PhaseFigures {
+  MapFor map_for = MapFor::All;
+  trace::Phase judged_on = trace::Phase::Unknown;
+  PlanFigures figures;
+};
+
 struct ExpertReport {
   std::string command;
   solve::SearchResult<ExpertPlan> search;
@@ -65,9 +78,12 @@ struct ExpertReport {
   std::vector<std::string> profile_names;
   std::vector<double> transfer;  // max/mean of our plan on each profile
   std::vector<double> transfer_contiguous;
-  double balance_weight = 0;          // that was used
-  std::vector<BalanceTrial> front;    // where asked for: judged on the later part, rising weight, then LPT
-  std::vector<SearchPoint> progress;  // empty unless explored
+  MapFor map_for = MapFor::All;
+  std::vector<PhaseFigures>
+      phases;                       // the map of each phase and of both, in each; empty where all are planned
+  double balance_weight = 0;        // that was used
+  std::vector<BalanceTrial> front;  // where asked for: judged on the later part, rising weight, then LPT
+  std::vector<SearchPoint> progress;        // empty unless explored
   std::vector<SettingFigures> sensitivity;  // the same
   bool has_later = false, synthetic = false;
   // What the figures were made from, so that anyone can count them again.

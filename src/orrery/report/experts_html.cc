@@ -283,6 +283,27 @@ std::string transfer_section(const ShownJson& report) {
          rows + "</tbody></table></div>\n</section>\n";
 }
 
+std::string phases_section(const ShownJson& report) {
+  if (report.size("/phases") == 0) return {};
+  const std::vector<Figure> figures = known_figures(report, "phases");
+  std::string head = "<th scope=\"col\">Map for</th><th scope=\"col\">runs</th>", rows;
+  for (const Figure& figure : figures) head += heading(figure);
+  for (size_t i = 0; i < report.size("/phases"); ++i) {
+    const std::string pointer = at("phases", i);
+    rows += "<tr><th scope=\"row\">" + report.text(pointer + "/map_for") +
+            (report.flag(pointer + "/chosen") ? "<small>this plan</small>" : "") + "</th><td>" +
+            report.text(pointer + "/judged_on") + "</td>";
+    for (const Figure& figure : figures)
+      rows += "<td class=\"num\">" +
+              report.number(pointer + "/" + figure.field, figure.scale, figure.decimals) + "</td>";
+    rows += "</tr>\n";
+  }
+  return "<section id=\"phases\">\n<h2>Prefill and decode</h2>\n<p>The map made for each phase, and one made "
+         "for both, on held-out tokens of each: what one phase's map costs the other.</p>\n"
+         "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Phases\">\n<table>\n<thead><tr>" +
+         head + "</tr></thead>\n<tbody>\n" + rows + "</tbody></table></div>\n</section>\n";
+}
+
 std::string list_of(const ShownJson& report, const char* title, const char* list) {
   if (report.size(std::string("/") + list) == 0) return {};
   std::string items;
@@ -329,7 +350,7 @@ std::string experts_html(const ExpertsPage& report, const RunInfo& run, const Ex
                             "The busiest port is waited for.",
                             kMega, "MB") +
                bound_section(shown) + sensitivity_section(shown) + transfer_section(shown) +
-               sources_section(shown, options) + "</main>\n";
+               phases_section(shown) + sources_section(shown, options) + "</main>\n";
   parts.data = {{"report", std::move(json)}};
   parts.styles = {asset("report.css")};
   parts.scripts = {asset("chart.js"), asset("report.js"), asset("experts.js")};

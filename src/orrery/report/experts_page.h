@@ -52,6 +52,13 @@ struct ExpertTransfer {
   ExpertFigures figures, contiguous;
 };
 
+// The map for one phase of serving, or for both, judged on held-out tokens of one.
+struct ExpertPhase {
+  std::string map_for, judged_on;
+  bool chosen = false;  // this plan
+  ExpertFigures figures;
+};
+
 struct ExpertsPage {
   std::string routing, model, dispatch, cluster, command;
   int layers = 0, experts = 0, top_k = 0, gpus = 0, gpus_per_node = 0, slots = 0;
@@ -68,6 +75,7 @@ struct ExpertsPage {
   std::vector<ExpertProgress> progress;
   std::vector<ExpertSensitivity> sensitivity;
   std::vector<ExpertTransfer> transfer;
+  std::vector<ExpertPhase> phases;
 
   std::string verdict;  // one or two sentences
   std::vector<std::string> warnings, assumptions, sources, notes;

@@ -77,7 +77,7 @@ std::string experts_page_json(const ExpertsPage& report, const RunInfo& run, int
   out["map"] = report.map;
 
   json candidates = json::array(), progress = json::array(), sensitivity = json::array(),
-       transfer = json::array();
+       transfer = json::array(), phases = json::array();
   for (size_t i = 0; i < report.candidates.size(); ++i)
     candidates.push_back(candidate_of(report.candidates[i], static_cast<int>(i) == report.today));
   for (const ExpertProgress& point : report.progress)
@@ -96,10 +96,16 @@ std::string experts_page_json(const ExpertsPage& report, const RunInfo& run, int
     one["contiguous_cross_gpu_fraction"] = real(row.contiguous.cross_gpu_fraction);
     transfer.push_back(std::move(one));
   }
+  for (const ExpertPhase& row : report.phases) {
+    json one = {{"map_for", row.map_for}, {"judged_on", row.judged_on}, {"chosen", row.chosen}};
+    one.update(figures_of(row.figures));
+    phases.push_back(std::move(one));
+  }
   out["candidates"] = std::move(candidates);
   out["progress"] = std::move(progress);
   out["sensitivity"] = std::move(sensitivity);
   out["transfer"] = std::move(transfer);
+  out["phases"] = std::move(phases);
   out["warnings"] = report.warnings;
   out["assumptions"] = report.assumptions;
   out["sources"] = report.sources;

@@ -113,6 +113,14 @@ ExpertsPage experts_page(const place::ExpertReport& report, const std::vector<st
     page.progress.push_back({point.seconds, point.objective, point.bound});
   for (const place::SettingFigures& row : report.sensitivity)
     page.sensitivity.push_back({row.setting, row.value, row.chosen, candidate_of(row.figures).figures});
+  for (const place::PhaseFigures& row : report.phases) {
+    ExpertFigures figures = candidate_of(row.figures).figures;
+    figures.max_over_mean_load = row.figures.load_later.mean;
+    figures.worst_max_over_mean_load = row.figures.load_later.worst;
+    figures.cross_gpu_fraction = figures.cross_node_fraction = kUnknown;  // those are of the part planned on
+    page.phases.push_back(
+        {place::name(row.map_for), trace::name(row.judged_on), row.map_for == report.map_for, figures});
+  }
   for (size_t p = 0; p < report.transfer.size(); ++p) {
     ExpertTransfer row{join(report.profile_names, " and "), report.profile_names[p], {}, {}};
     row.figures.max_over_mean_load = report.transfer[p];

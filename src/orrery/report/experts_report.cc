@@ -65,6 +65,7 @@ std::string experts_json(const place::ExpertReport& report, const std::vector<st
   document["recording"] = {{"hold_out", report.hold_out},
                            {"step_tokens", report.step_tokens},
                            {"transitions", trace::name(report.transitions)}};
+  if (report.map_for != place::MapFor::All) document["recording"]["phase"] = place::name(report.map_for);
   document["bytes_per_vector"] = report.bytes_per_vector;
   if (report.expert_bytes > 0 && report.gpu_memory_bytes > 0)
     document["weights"] = {{"expert_bytes", report.expert_bytes},
@@ -97,6 +98,17 @@ std::string experts_json(const place::ExpertReport& report, const std::vector<st
            {"traffic", trial.traffic},
            {"all_to_all_vectors", trial.all_to_all},
            {"on_front", trial.on_front}});
+  }
+  if (!report.phases.empty()) document["phases"] = json::array();
+  for (const place::PhaseFigures& row : report.phases) {
+    const place::PlanFigures& f = row.figures;
+    document["phases"].push_back(
+        {{"map_for", place::name(row.map_for)},
+         {"judged_on", trace::name(row.judged_on)},
+         {"max_over_mean_load", f.load_later.mean},
+         {"balancedness", f.balancedness.steps > 0 ? json(f.balancedness.mean) : json(nullptr)},
+         {"all_to_all_bytes", f.replay ? json(f.replay->total) : json(nullptr)},
+         {"step_seconds", f.step_seconds > 0 ? json(f.step_seconds) : json(nullptr)}});
   }
   document["transfer"] = json::array();
   for (size_t p = 0; p < report.transfer.size(); ++p)
@@ -141,6 +153,14 @@ std::string experts_text(const place::ExpertReport& report, const TerminalStyle&
     for (size_t p = 0; p < report.transfer.size(); ++p)
       table.notes.push_back(fmt::format("on {}: max/mean {:.3f} (contiguous {:.3f})", report.profile_names[p],
                                         report.transfer[p], report.transfer_contiguous[p]));
+  }
+  for (const place::PhaseFigures& row : report.phases) {
+    const place::PlanFigures& f = row.figures;
+    table.notes.push_back(
+        fmt::format("map for {}, in {}: max/mean {:.3f}{}{}", place::name(row.map_for),
+                    trace::name(row.judged_on), f.load_later.mean,
+                    f.balancedness.steps > 0 ? fmt::format(", balancedness {:.3f}", f.balancedness.mean) : "",
+                    f.replay ? fmt::format(", all-to-all {:.4g} MB", f.replay->total / 1e6) : ""));
   }
   for (const place::BalanceTrial& trial : report.front)
     table.notes.push_back(fmt::format(

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "orrery/trace/routing.h"
+
 namespace orrery::trace {
 
 struct ExpertRecording {
@@ -28,6 +30,7 @@ struct ExpertRecording {
   int top_k = 0;  // 0: counts only
   std::vector<int32_t> chosen;
   std::vector<uint32_t> step_of_token;  // index into steps; size tokens
+  std::vector<Phase> phase_of_token;    // size tokens; empty: not recorded
 
   std::vector<std::vector<int>>
       slot_to_expert;              // [layer][slot]: the map that ran; empty where it was not recorded

@@ -21,6 +21,18 @@ const char* name(WeightRule rule) {
   return "";
 }
 
+const char* name(Phase phase) {
+  switch (phase) {
+    case Phase::Prefill:
+      return "prefill";
+    case Phase::Decode:
+      return "decode";
+    case Phase::Unknown:
+      return "unknown";
+  }
+  return "";
+}
+
 double RoutingProfile::total(int layer) const {
   const std::vector<double>& of_layer = load[static_cast<size_t>(layer)];
   return std::accumulate(of_layer.begin(), of_layer.end(), 0.0);
@@ -45,6 +57,33 @@ void add_transitions(const TokenTrace& trace, size_t token, WeightRule rule, Rou
   }
 }
 
+constexpr size_t kNoStep = SIZE_MAX;
+
+// The step of each token of [first, last), numbered from 0: recorded ones by rising number, else
+// `step_tokens` tokens each, of which a rest has none.
+std::vector<size_t> steps_of(const TokenTrace& trace, size_t step_tokens, size_t first, size_t last) {
+  std::vector<size_t> result(last - first, kNoStep);
+  if (!trace.step.empty()) {
+    std::vector<uint64_t> numbers(trace.step.begin() + static_cast<ptrdiff_t>(first),
+                                  trace.step.begin() + static_cast<ptrdiff_t>(last));
+    std::sort(numbers.begin(), numbers.end());
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+    for (size_t t = first; t < last; ++t)
+      result[t - first] = static_cast<size_t>(
+          std::lower_bound(numbers.begin(), numbers.end(), trace.step[t]) - numbers.begin());
+  } else if (step_tokens > 0) {
+    const size_t whole = (last - first) / step_tokens * step_tokens;
+    for (size_t t = 0; t < whole; ++t) result[t] = t / step_tokens;
+  }
+  return result;
+}
+
+template <class Value>
+std::vector<Value> cut(const std::vector<Value>& values, size_t first, size_t last) {
+  if (values.empty()) return {};
+  return {values.begin() + static_cast<ptrdiff_t>(first), values.begin() + static_cast<ptrdiff_t>(last)};
+}
+
 }  // namespace
 
 RoutingProfile profile_tokens(std::shared_ptr<const TokenTrace> tokens, WeightRule rule, std::string name,
@@ -61,15 +100,18 @@ RoutingProfile profile_tokens(std::shared_ptr<const TokenTrace> tokens, WeightRu
   profile.layer_ids = trace.layer_ids;
   profile.load.assign(layers, std::vector<double>(experts, 0));
   if (layers > 0) profile.transition.assign(layers - 1, std::vector<float>(experts * experts, 0.F));
+  first = std::min(first, last);
+  const std::vector<size_t> step_of = steps_of(trace, step_tokens, first, last);
+  size_t steps = 0;
+  for (size_t step : step_of) steps = step == kNoStep ? steps : std::max(steps, step + 1);
+  profile.steps.assign(steps, std::vector<float>(layers * experts, 0.F));
   for (size_t t = first; t < last; ++t) {
-    if (step_tokens > 0 && (t - first) % step_tokens == 0 && last - t >= step_tokens)
-      profile.steps.emplace_back(layers * experts, 0.F);
-    const bool in_step = step_tokens > 0 && (t - first) / step_tokens < profile.steps.size();
+    const size_t step = step_of[t - first];
     for (size_t l = 0; l < layers; ++l) {
       const uint16_t* chosen = trace.at(t, static_cast<int>(l));
       for (int r = 0; r < profile.top_k; ++r) {
         profile.load[l][chosen[r]] += 1;
-        if (in_step) profile.steps.back()[l * experts + chosen[r]] += 1;
+        if (step != kNoStep) profile.steps[step][l * experts + chosen[r]] += 1;
       }
     }
     add_transitions(trace, t, rule, profile);
@@ -86,12 +128,11 @@ ProfileParts split_profile(const RoutingProfile& whole, double hold_out, size_t 
   ProfileParts parts{whole, std::nullopt};
   if (hold_out <= 0) return parts;
   if (whole.tokens) {
-    const auto cut =
-        static_cast<size_t>(std::llround((1 - hold_out) * static_cast<double>(whole.tokens->tokens())));
-    const size_t left = whole.tokens->tokens() - cut;
-    if (cut == 0 || left == 0) return parts;
-    parts.planned = profile_tokens(whole.tokens, whole.rule, whole.name, step_tokens, 0, cut);
-    parts.later = profile_tokens(whole.tokens, whole.rule, whole.name, std::min(step_tokens, left), cut);
+    const size_t border = split_point(*whole.tokens, hold_out);
+    const size_t left = whole.tokens->tokens() - border;
+    if (border == 0 || left == 0) return parts;
+    parts.planned = profile_tokens(whole.tokens, whole.rule, whole.name, step_tokens, 0, border);
+    parts.later = profile_tokens(whole.tokens, whole.rule, whole.name, std::min(step_tokens, left), border);
   } else if (whole.steps.size() >= 5) {
     const auto cut = static_cast<size_t>((1 - hold_out) * static_cast<double>(whole.steps.size()));
     parts.later = whole;
@@ -117,12 +158,47 @@ ProfileParts split_profile(const RoutingProfile& whole, double hold_out, size_t 
 TokenTrace slice(const TokenTrace& tokens, size_t first, size_t last) {
   last = std::min(last, tokens.tokens());
   first = std::min(first, last);
-  TokenTrace part{tokens.experts, tokens.top_k, tokens.layer_ids, {}, {}};
   const size_t width = tokens.layer_ids.size() * static_cast<size_t>(tokens.top_k);
-  part.choice.assign(tokens.choice.begin() + static_cast<ptrdiff_t>(first * width),
-                     tokens.choice.begin() + static_cast<ptrdiff_t>(last * width));
-  part.sequence.assign(tokens.sequence.begin() + static_cast<ptrdiff_t>(first),
-                       tokens.sequence.begin() + static_cast<ptrdiff_t>(last));
+  return {tokens.experts,
+          tokens.top_k,
+          tokens.layer_ids,
+          cut(tokens.choice, first * width, last * width),
+          cut(tokens.sequence, first, last),
+          cut(tokens.step, first, last),
+          cut(tokens.phase, first, last)};
+}
+
+size_t split_point(const TokenTrace& tokens, double hold_out) {
+  const size_t asked =
+      static_cast<size_t>(std::llround((1 - hold_out) * static_cast<double>(tokens.tokens())));
+  if (tokens.step.empty() || asked == 0 || asked >= tokens.tokens()) return asked;
+  auto border = [&](size_t t) { return tokens.step[t] != tokens.step[t - 1]; };
+  size_t point = asked;
+  while (point > 0 && !border(point)) --point;
+  if (point > 0) return point;
+  for (point = asked; point < tokens.tokens() && !border(point);) ++point;
+  return point;
+}
+
+bool knows_phases(const RoutingProfile& profile) {
+  return profile.tokens && !profile.tokens->phase.empty();
+}
+
+RoutingProfile of_phase(const RoutingProfile& whole, Phase phase) {
+  const TokenTrace& all = *whole.tokens;
+  TokenTrace kept{all.experts, all.top_k, all.layer_ids, {}, {}, {}, {}};
+  const size_t width = all.layer_ids.size() * static_cast<size_t>(all.top_k);
+  for (size_t t = 0; t < all.tokens(); ++t) {
+    if (all.phase[t] != phase) continue;
+    const auto from = all.choice.begin() + static_cast<ptrdiff_t>(t * width);
+    kept.choice.insert(kept.choice.end(), from, from + static_cast<ptrdiff_t>(width));
+    kept.sequence.push_back(all.sequence[t]);
+    if (!all.step.empty()) kept.step.push_back(all.step[t]);
+    kept.phase.push_back(phase);
+  }
+  RoutingProfile part = profile_tokens(std::make_shared<TokenTrace>(std::move(kept)), whole.rule,
+                                       fmt::format("{}, {}", whole.name, name(phase)), whole.step_tokens);
+  part.synthetic = whole.synthetic;
   return part;
 }
 

@@ -24,11 +24,20 @@ namespace orrery::trace {
 enum class WeightRule : uint8_t { AllPairs, RankPaired, Top1 };
 const char* name(WeightRule rule);
 
+// Of a request that is served: prefill reads the prompt, many tokens a step; decode writes the answer, one
+// token of each request a step.
+enum class Phase : uint8_t { Unknown, Prefill, Decode };
+const char* name(Phase phase);
+
 struct TokenTrace {
   int experts = 0, top_k = 0;
   std::vector<int> layer_ids;
   std::vector<uint16_t> choice;    // [token][layer][k], by falling gate weight
   std::vector<uint32_t> sequence;  // [token]: the prompt or answer it belongs to; sets its home rank
+  // What the recording tells beside: the forward pass that a token went through, and its phase. [token], or
+  // empty: not told.
+  std::vector<uint64_t> step;
+  std::vector<Phase> phase;
 
   int layers() const { return static_cast<int>(layer_ids.size()); }
   size_t tokens() const { return sequence.size(); }
@@ -57,17 +66,25 @@ struct RoutingProfile {
   double total(int layer) const;  // Σ of load
 };
 
-// The profile of tokens [first, last). Steps are made of `step_tokens` consecutive tokens (0: none made).
+// The profile of tokens [first, last). Steps are the recorded forward passes, rising, where the tokens know
+// theirs; else they are made of `step_tokens` consecutive tokens (0: none made).
 RoutingProfile profile_tokens(std::shared_ptr<const TokenTrace> tokens, WeightRule rule, std::string name,
                               size_t step_tokens = 0, size_t first = 0, size_t last = SIZE_MAX);
 // The first tokens or steps of a recording, and its last share `hold_out` of them, to be tested on; `later`
-// is absent where the recording cannot be cut (counts alone, or too few).
+// is absent where the recording cannot be cut (counts alone, or too few). Recorded steps are not cut apart.
 struct ProfileParts {
   RoutingProfile planned;
   std::optional<RoutingProfile> later;
 };
 ProfileParts split_profile(const RoutingProfile& whole, double hold_out, size_t step_tokens);
 TokenTrace slice(const TokenTrace& tokens, size_t first, size_t last);
+// The first token of the later part: 1 − hold_out of the tokens, or the nearest border of recorded steps
+// before it (behind it where there is none).
+size_t split_point(const TokenTrace& tokens, double hold_out);
+
+bool knows_phases(const RoutingProfile& profile);
+// The tokens of one phase as a profile of its own, which may be empty of tokens. Needs knows_phases().
+RoutingProfile of_phase(const RoutingProfile& whole, Phase phase);
 
 // together[layer][i * experts + j]: tokens that choose both i and j (i ≠ j) in the layer; symmetric.
 std::vector<std::vector<float>> coactivation(const TokenTrace& tokens);

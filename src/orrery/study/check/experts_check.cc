@@ -27,6 +27,7 @@ struct Plan {
   std::vector<std::string> routing;
   double hold_out = 0, bytes_per_vector = 1;
   size_t step_tokens = 0;
+  std::string phase;  // empty: all tokens; else prefill, decode, or both, each a recording of its own
   trace::WeightRule rule = trace::WeightRule::AllPairs;
   LoadCaps caps;
 };
@@ -71,6 +72,11 @@ Plan read_plan(const Node& root) {
   plan.rule = one_of(recording.at("transitions"),
                      {trace::WeightRule::AllPairs, trace::WeightRule::RankPaired, trace::WeightRule::Top1},
                      &trace::name);
+  if (const Node* phase = recording.find("phase")) {
+    plan.phase = phase->as_string();
+    if (plan.phase != "prefill" && plan.phase != "decode" && plan.phase != "both")
+      phase->fail("'" + printable(plan.phase) + "' is not known; expected prefill, decode or both");
+  }
   plan.bytes_per_vector = root.at("bytes_per_vector").as_number(0, 1e12);
   if (const Node* caps = root.find("load_caps")) {
     for (const Node& recorded : caps->items()) {
@@ -99,6 +105,7 @@ class ExpertsChecker {
     check_objective();
     check_contiguous();
     check_transfer();
+    check_phases();
   }
 
  private:
@@ -147,23 +154,39 @@ class ExpertsChecker {
     const std::vector<std::string>& files = options_.inputs.empty() ? plan_.routing : options_.inputs;
     if (files.empty())
       root_.at("routing").fail("names no recording; expected the files that the plan was made from");
-    for (const std::string& file : files) {
-      profiles_.push_back(trace::read_routing(
-          file, {.experts = plan_.map.experts, .rule = plan_.rule, .step_tokens = plan_.step_tokens}));
-      const trace::RoutingProfile& profile = profiles_.back();
-      if (profile.load.size() != plan_.map.slot.size())
-        throw InputError(Place{file, 0, 0},
-                         fmt::format("holds {} layers, the plan {}; expected the recording that the plan "
-                                     "was made from",
-                                     profile.load.size(), plan_.map.slot.size()));
+    for (const std::string& file : files) read_recording(file);
+    for (const trace::RoutingProfile& profile : profiles_) {
       // Where the recording has no steps, the planner counts 256 tokens as one for nothing but seconds.
       RoutingParts parts = split_routing(profile, plan_.hold_out, plan_.step_tokens);
       planned_.push_back(std::move(parts.planned));
-      if (planned_.size() == 1) later_ = parts.later.empty() ? planned_[0] : std::move(parts.later);
+      later_.push_back(parts.later.empty() ? planned_.back() : std::move(parts.later));
     }
     result.notes.push_back(
         "read with the project's routing readers; loads, transitions and bytes are counted again from the "
         "rows");
+  }
+
+  void read_recording(const std::string& file) {
+    trace::RoutingProfile profile = trace::read_routing(
+        file, {.experts = plan_.map.experts, .rule = plan_.rule, .step_tokens = plan_.step_tokens});
+    if (profile.load.size() != plan_.map.slot.size())
+      throw InputError(Place{file, 0, 0},
+                       fmt::format("holds {} layers, the plan {}; expected the recording that the plan "
+                                   "was made from",
+                                   profile.load.size(), plan_.map.slot.size()));
+    if (plan_.phase.empty()) {
+      profiles_.push_back(std::move(profile));
+      return;
+    }
+    if (!trace::knows_phases(profile))
+      throw InputError(Place{file, 0, 0}, "does not tell prefill from decode, the plan is made for " +
+                                              plan_.phase + "; expected the recording that it was made from");
+    for (const trace::Phase phase : {trace::Phase::Prefill, trace::Phase::Decode}) {
+      if (plan_.phase == "both" || plan_.phase == trace::name(phase))
+        profiles_.push_back(trace::of_phase(profile, phase));
+      else if (!other_phase_)
+        other_phase_ = trace::of_phase(profile, phase);
+    }
   }
 
   bool copies_evenly() const { return plan_.planner == "eplb"; }
@@ -174,7 +197,7 @@ class ExpertsChecker {
     figure(root_, "max_over_mean_load", "max/mean load", planned.mean, tolerance);
     figure(root_, "max_over_mean_load_worst_layer", "max/mean load, worst layer", planned.worst, tolerance);
     figure(root_, "max_over_mean_load_later", "max/mean load, held-out part",
-           recount_load(plan_.map, later_.load, copies_evenly()).mean, tolerance);
+           recount_load(plan_.map, later_[0].load, copies_evenly()).mean, tolerance);
     if (const Node* layers = root_.find("max_over_mean_load_by_layer")) {
       double worst = 0, claimed = 0, counted = 0;
       for (size_t l = 0; l < std::min(layers->items().size(), planned.of_layer.size()); ++l) {
@@ -186,7 +209,7 @@ class ExpertsChecker {
       add(figure_claim("max/mean load, most different layer", claimed, counted, tolerance));
     }
     if (const Node* balance = root_.find("balancedness")) {
-      const BalancednessRecount steps = recount_balancedness(plan_.map, later_);
+      const BalancednessRecount steps = recount_balancedness(plan_.map, later_[0]);
       figure(*balance, "mean", "balancedness, mean", steps.mean, kCounted);
       figure(*balance, "p95", "balancedness, 95 % reach", steps.p95, kCounted);
       figure(*balance, "steps", "steps", static_cast<double>(steps.steps), kCounted);
@@ -250,8 +273,8 @@ class ExpertsChecker {
              kTransitions);
       figure(holder, "transition_cost", whose + "cost of a transition", crossing.cost, kTransitions);
     }
-    if (!later_.tokens) return;
-    const BytesRecount bytes = recount_bytes(map, later_, plan_.dispatch, plan_.bytes_per_vector);
+    if (!later_[0].tokens) return;
+    const BytesRecount bytes = recount_bytes(map, later_[0], plan_.dispatch, plan_.bytes_per_vector);
     figure(holder, "all_to_all_bytes", whose + "all-to-all bytes", bytes.total, kCounted);
     figure(holder, "network_bytes", whose + "bytes between nodes", bytes.network, kCounted);
     figure(holder, "ranks_per_token", whose + "GPUs of a token", bytes.distinct_ranks, kCounted);
@@ -300,7 +323,7 @@ class ExpertsChecker {
         plan_.objective_name != "max over mean load")
       name.fail("'" + printable(plan_.objective_name) +
                 "' is not known; expected transition cost, ranks per token or max over mean load");
-    if (plan_.objective_name == "ranks per token" && !later_.tokens)
+    if (plan_.objective_name == "ranks per token" && !later_[0].tokens)
       name.fail("ranks per token need a recording of tokens; give it with --routing");
     if (plan_.objective_name == "transition cost" && planned_[0].transition.empty())
       name.fail("a transition cost needs a recording with transitions; give it with --routing");
@@ -358,12 +381,39 @@ class ExpertsChecker {
     }
   }
 
+  // What the map costs in each phase, on the later part of it.
+  void check_phases() {
+    const Node* rows = root_.find("phases");
+    if (!rows || plan_.phase.empty()) return;
+    for (const Node& row : rows->items()) {
+      if (row.at("map_for").as_string() != plan_.phase) continue;
+      const std::string judged = row.at("judged_on").as_string();
+      if (other_phase_ && judged != plan_.phase) {
+        const RoutingParts parts = split_routing(*other_phase_, plan_.hold_out, plan_.step_tokens);
+        check_phase(row, parts.later.empty() ? parts.planned : parts.later);
+      } else {  // of both, the first recording's phases come first
+        check_phase(row, later_[plan_.phase == "both" && judged == "decode" ? 1 : 0]);
+      }
+    }
+  }
+  void check_phase(const Node& row, const RoutingPart& part) {
+    const std::string on = " in " + row.at("judged_on").as_string();
+    figure(row, "max_over_mean_load", "max/mean load" + on,
+           recount_load(plan_.map, part.load, copies_evenly()).mean, kSolved);
+    if (const Node* balance = row.find("balancedness"); balance && part.step_load.size() > 0)
+      add(figure_claim("balancedness" + on, balance->as_number(), recount_balancedness(plan_.map, part).mean,
+                       kCounted));
+    figure(row, "all_to_all_bytes", "all-to-all bytes" + on,
+           recount_bytes(plan_.map, part, plan_.dispatch, plan_.bytes_per_vector).total, kCounted);
+  }
+
   const Node& root_;
   const CheckOptions& options_;
   Plan plan_;
   std::vector<trace::RoutingProfile> profiles_;
   std::vector<RoutingPart> planned_;
-  RoutingPart later_;  // of the first recording; the planned part where nothing was held out
+  std::vector<RoutingPart> later_;                    // the planned part where nothing was held out
+  std::optional<trace::RoutingProfile> other_phase_;  // of the first recording, where one phase was planned
   std::vector<Claim>* claims_ = nullptr;
 };
 

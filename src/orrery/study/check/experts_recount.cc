@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "orrery/solve/linear_program.h"
@@ -48,14 +49,23 @@ void count_tokens(const trace::RoutingProfile& profile, size_t step_tokens, Rout
   const bool top1 = profile.rule == trace::WeightRule::Top1;
   part.load.assign(layers, std::vector<double>(experts, 0));
   part.transition.assign(layers > 0 ? layers - 1 : 0, std::vector<double>(experts * experts, 0));
-  const size_t steps = step_tokens > 0 ? (part.last - part.first) / step_tokens : 0;
+  // Steps: recorded forward passes, else `step_tokens` tokens each and no step of the rest.
+  std::map<uint64_t, size_t> recorded;
+  for (size_t t = part.first; t < part.last && !trace.step.empty(); ++t) recorded.emplace(trace.step[t], 0);
+  size_t steps = step_tokens > 0 ? (part.last - part.first) / step_tokens : 0;
+  if (!trace.step.empty()) {
+    steps = 0;
+    for (auto& [number, index] : recorded) index = steps++;
+  }
   part.step_load.assign(steps, std::vector<double>(layers * experts, 0));
   for (size_t t = part.first; t < part.last; ++t) {
+    const size_t step = !trace.step.empty() ? recorded.at(trace.step[t])
+                        : step_tokens > 0   ? (t - part.first) / step_tokens
+                                            : steps;
     for (size_t l = 0; l < layers; ++l) {
       const uint16_t* here = trace.at(t, static_cast<int>(l));
       for (int r = 0; r < part.top_k; ++r) {
         part.load[l][here[r]] += 1;
-        const size_t step = step_tokens > 0 ? (t - part.first) / step_tokens : 0;
         if (step < steps) part.step_load[step][l * experts + here[r]] += 1;
       }
       if (l + 1 == layers) continue;
@@ -70,6 +80,20 @@ void count_tokens(const trace::RoutingProfile& profile, size_t step_tokens, Rout
       }
     }
   }
+}
+
+// 1 − hold_out of the tokens; where steps are recorded, whole steps up to there, or all of the one that
+// reaches over it where it is the first.
+size_t planned_tokens(const trace::TokenTrace& trace, double hold_out) {
+  const auto asked = static_cast<size_t>(std::llround((1 - hold_out) * static_cast<double>(trace.tokens())));
+  if (trace.step.empty() || asked == 0 || asked >= trace.tokens()) return asked;
+  size_t before = 0, behind = trace.tokens();
+  for (size_t t = 1; t < trace.tokens(); ++t) {
+    if (trace.step[t] == trace.step[t - 1]) continue;
+    if (t <= asked) before = t;
+    if (t >= asked) behind = std::min(behind, t);
+  }
+  return before > 0 ? before : behind;
 }
 
 void sum_steps(RoutingPart& part, size_t layers) {
@@ -119,7 +143,7 @@ RoutingParts split_routing(const trace::RoutingProfile& profile, double hold_out
   parts.planned = base;
   if (profile.tokens) {
     const size_t all = profile.tokens->tokens();
-    auto cut = static_cast<size_t>(std::llround((1 - hold_out) * static_cast<double>(all)));
+    size_t cut = planned_tokens(*profile.tokens, hold_out);
     const bool has_later = hold_out > 0 && cut > 0 && cut < all;
     if (!has_later) cut = all;
     parts.planned.last = cut;

@@ -36,6 +36,9 @@ RoutingProfile profile_of_tokens(const ExpertRecording& recording, const std::st
   trace->choice.assign(recording.chosen.begin(), recording.chosen.end());
   trace->sequence.resize(recording.tokens());
   std::iota(trace->sequence.begin(), trace->sequence.end(), 0u);
+  for (uint32_t step : recording.step_of_token)
+    trace->step.push_back(static_cast<uint64_t>(recording.steps[step].id));
+  trace->phase = recording.phase_of_token;
   return profile_tokens(std::move(trace), rule, name);
 }
 
@@ -49,9 +52,11 @@ RoutingProfile profile_of(const ExpertRecording& recording, const std::string& p
   std::string name = options.name.empty() ? profile_name(path) : options.name;
   RoutingProfile profile = recording.tokens() > 0 ? profile_of_tokens(recording, path, name, options.rule)
                                                   : profile_of_counts(recording, name);
-  profile.steps.clear();
-  for (const ExpertRecording::Step& step : recording.steps)
-    profile.steps.emplace_back(step.tokens.begin(), step.tokens.end());
+  // Counts hold tokens too whose choices are incomplete; where choices make the loads they make the steps.
+  if (recording.tokens() == 0) {
+    for (const ExpertRecording::Step& step : recording.steps)
+      profile.steps.emplace_back(step.tokens.begin(), step.tokens.end());
+  }
   profile.notes.push_back(recording.format);
   if (recording.incomplete_tokens > 0)
     profile.notes.push_back(

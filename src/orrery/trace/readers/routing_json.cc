@@ -22,9 +22,17 @@ RoutingProfile read_routing_jsonl(const std::string& text, const std::string& pa
       experts.clear();
       for (const Node& e : node.at("experts").items()) experts.push_back(e.as_integer(0, 65534));
       const Node* sequence = node.find("sequence");
+      TokenMark mark;
+      if (const Node* step = node.find("step"))
+        mark.step = static_cast<uint64_t>(step->as_integer(0, INT64_MAX));
+      if (const Node* phase = node.find("phase")) {
+        mark.phase = phase_of(phase->as_string());
+        if (mark.phase == Phase::Unknown)
+          phase->fail("'" + printable(phase->as_string(), 40) + "' is no phase; expected prefill or decode");
+      }
       tokens.add(sequence ? static_cast<uint64_t>(sequence->as_integer(0, INT64_MAX)) : 0,
                  static_cast<uint64_t>(node.at("token_idx").as_integer(0, INT64_MAX)),
-                 node.at("layer").as_integer(0, 100000), experts, line);
+                 node.at("layer").as_integer(0, 100000), experts, line, mark);
     } catch (const InputError& wrong) {
       if (wrong.place().line == line) throw;
       const std::string message = wrong.what();  // of a one-line text: set its true line

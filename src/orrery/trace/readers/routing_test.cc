@@ -47,6 +47,59 @@ TEST(RoutingReader, the_three_rules_weigh_transitions_as_they_say) {
   }
 }
 
+const std::string kPhases =
+    "problem\ttoken\tlayer\texpert_1\tstep\tphase\n"
+    "1\t0\t0\t0\t7\tprefill\n1\t1\t0\t1\t7\tprefill\n2\t0\t0\t2\t7\tdecode\n"
+    "1\t2\t0\t3\t8\tdecode\n2\t1\t0\t3\t8\tdecode\n";
+
+TEST(RoutingReader, steps_and_phases_of_tokens_are_kept) {
+  const RoutingProfile all = parse_routing(kPhases, "t.tsv", {.step_tokens = 2});
+  ASSERT_TRUE(knows_phases(all));
+  ASSERT_EQ(all.steps.size(), 2u);  // the recorded ones, not those of two tokens
+  EXPECT_THAT(all.steps[0], testing::ElementsAre(1, 1, 1, 0));
+  EXPECT_THAT(all.steps[1], testing::ElementsAre(0, 0, 0, 2));
+  const RoutingProfile decode = of_phase(all, Phase::Decode), prefill = of_phase(all, Phase::Prefill);
+  EXPECT_EQ(prefill.tokens->tokens() + decode.tokens->tokens(), all.tokens->tokens());
+  EXPECT_THAT(decode.load[0], testing::ElementsAre(0, 0, 1, 2));
+  ASSERT_EQ(decode.steps.size(), 2u);
+  EXPECT_THAT(decode.steps[0], testing::ElementsAre(0, 0, 1, 0));
+  EXPECT_THAT(prefill.load[0], testing::ElementsAre(1, 1, 0, 0));
+  EXPECT_EQ(prefill.steps.size(), 1u);
+
+  const RoutingProfile lines = parse_routing(
+      R"({"layer": 0, "experts": [0], "token_idx": 0, "step": 1, "phase": "prefill"}
+{"layer": 0, "experts": [1], "token_idx": 1, "step": 2, "phase": "decode"})",
+      "t.jsonl", {});
+  EXPECT_THAT(of_phase(lines, Phase::Decode).load[0], testing::ElementsAre(0, 1));
+  EXPECT_FALSE(knows_phases(parse_routing(kTokens, "t.tsv", {})));
+}
+
+TEST(RoutingReader, a_phase_that_is_none_and_one_that_changes_are_named_with_their_line) {
+  EXPECT_THAT(refusal("problem\ttoken\tlayer\texpert_1\tphase\n1\t0\t0\t0\tdecoding\n", "t.tsv"),
+              HasSubstr("t.tsv:2:9: 'decoding' is no phase"));
+  EXPECT_THAT(
+      refusal("problem\ttoken\tlayer\texpert_1\tphase\n1\t0\t0\t0\tdecode\n1\t0\t1\t0\tprefill\n", "t.tsv"),
+      HasSubstr("t.tsv:3: token 0 of problem 1 has another step or phase"));
+  EXPECT_THAT(refusal(R"({"layer": 0, "experts": [0], "token_idx": 0, "phase": "x"})", "t.jsonl"),
+              HasSubstr("'x' is no phase"));
+}
+
+TEST(SplitProfile, recorded_steps_are_not_cut_apart) {
+  TokenTrace trace{2, 1, {0}, {}, {}, {}, {}};
+  for (uint32_t t = 0; t < 100; ++t) {
+    trace.choice.push_back(static_cast<uint16_t>(t % 2));
+    trace.sequence.push_back(t);
+    trace.step.push_back(t / 7);
+  }
+  EXPECT_EQ(split_point(trace, .2), 77u);  // 80 tokens, back to the border of step 11
+  const ProfileParts parts =
+      split_profile(profile_tokens(std::make_shared<TokenTrace>(trace), WeightRule::AllPairs, "s"), .2, 4);
+  EXPECT_EQ(parts.planned.steps.size(), 11u);
+  EXPECT_EQ(parts.later->steps.size(), 4u);
+  for (uint64_t& step : trace.step) step = 3;
+  EXPECT_EQ(split_point(trace, .2), 100u);  // one step: nothing is later
+}
+
 TEST(RoutingReader, wrong_rows_are_named_with_their_line) {
   EXPECT_THAT(refusal(kTokens, "t.tsv", {.experts = 3}), HasSubstr("t.tsv:2"));
   EXPECT_THAT(refusal("problem\ttoken\tlayer\texpert_1\texpert_2\n1\t0\t0\t3\t3\n", "t.tsv"),

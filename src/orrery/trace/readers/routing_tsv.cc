@@ -62,14 +62,27 @@ RoutingProfile read_tokens(Rows& rows, const std::string& path, const RoutingOpt
   size_t k = 0;
   while (3 + k < columns && rows.cells()[3 + k] == fmt::format("expert_{}", k + 1)) ++k;
   if (k == 0) rows.fail(3, "expected expert_1 behind problem, token, layer");
+  const auto column = [&](std::string_view title) {
+    const auto& header = rows.cells();
+    return static_cast<size_t>(std::find(header.begin(), header.end(), title) - header.begin());
+  };
+  const size_t step = column("step"), phase = column("phase");
   TokenCollector tokens(path, options.experts);
   std::vector<int64_t> experts(k);
   while (rows.next()) {
     if (rows.cells().size() != columns)
       rows.fail(columns, fmt::format("{} cells; expected {} as in the header", rows.cells().size(), columns));
     for (size_t r = 0; r < k; ++r) experts[r] = rows.integer(3 + r);
+    TokenMark mark;
+    if (step < columns) mark.step = static_cast<uint64_t>(rows.integer(step));
+    if (phase < columns) {
+      mark.phase = phase_of(rows.cells()[phase]);
+      if (mark.phase == Phase::Unknown)
+        rows.fail(phase,
+                  "'" + printable(rows.cells()[phase], 40) + "' is no phase; expected prefill or decode");
+    }
     tokens.add(static_cast<uint64_t>(rows.integer(0)), static_cast<uint64_t>(rows.integer(1)),
-               rows.integer(2), experts, rows.line());
+               rows.integer(2), experts, rows.line(), mark);
   }
   return tokens.finish(options);
 }

@@ -22,8 +22,12 @@ constexpr int64_t kMostLayers = 1'000, kMostExperts = 65'536;
 struct RawStep {
   int64_t id = 0;
   std::vector<uint64_t> tokens;  // [layer * experts + expert]
-  // per_token: one tensor [layer][token][choice] of slots a rank, in order of ranks.
-  std::vector<IntegerTensor> chosen_slots;
+  // per_token: one tensor [layer][token][choice] a rank, in order of ranks.
+  struct Choices {
+    IntegerTensor slots;
+    std::vector<Phase> phase;  // [token]; empty: not told
+  };
+  std::vector<Choices> chosen;
 };
 
 struct Raw {
@@ -108,8 +112,37 @@ using PassKey = std::pair<int64_t, std::string>;  // rank, gatherer
 struct Passes {
   std::map<int64_t, RawStep> step;
   std::map<int64_t, std::set<PassKey>> seen;
-  std::map<int64_t, std::map<PassKey, IntegerTensor>> chosen;
+  std::map<int64_t, std::map<PassKey, RawStep::Choices>> chosen;
 };
+
+// Numbers of SGLang's ForwardMode; those behind differ from version to version.
+enum : int64_t { kExtend = 1, kDecode = 2, kMixed = 3, kTargetVerify = 5 };
+
+// Phases of a record's tokens, as its forward mode tells. A mixed pass extends its prompts first and then
+// every answer by one token.
+std::vector<Phase> phases_of(const TorchFile& file, const PickleValue& record, size_t tokens,
+                             const std::string& what) {
+  const PickleValue* mode = file.pickle().find(record, "forward_mode");
+  if (!mode || mode->kind != Kind::Integer) return {};
+  const auto all = [&](Phase phase) { return std::vector<Phase>(tokens, phase); };
+  if (mode->integer == kExtend) return all(Phase::Prefill);
+  if (mode->integer == kDecode || mode->integer == kTargetVerify) return all(Phase::Decode);
+  const PickleValue* lengths = file.pickle().find(record, "extend_seq_lens");
+  if (mode->integer != kMixed || !lengths || lengths->kind != Kind::List) return all(Phase::Unknown);
+  std::vector<int64_t> extended;
+  for (const PickleValue& length : file.pickle().items(*lengths)) {
+    if (length.kind != Kind::Integer || length.integer < 0)
+      file.fail(what + ": extend_seq_lens holds " + file.pickle().describe(length) +
+                "; expected lengths of the pass's sequences");
+    extended.push_back(length.integer);
+  }
+  size_t answers = 0;
+  while (answers < extended.size() && extended[extended.size() - 1 - answers] == 1) ++answers;
+  std::vector<Phase> phases = all(Phase::Prefill);
+  std::fill(phases.end() - static_cast<std::ptrdiff_t>(std::min(answers, tokens)), phases.end(),
+            Phase::Decode);
+  return phases;
+}
 
 void add_record(const TorchFile& file, const PickleValue& record, size_t number, const Raw& raw,
                 Passes& passes) {
@@ -151,7 +184,8 @@ void add_record(const TorchFile& file, const PickleValue& record, size_t number,
     if (slot < -1 || slot >= static_cast<int64_t>(slots))
       file.fail(fmt::format("{}: topk_ids_of_layer names slot {}; the map has {}", what, slot, slots));
   }
-  passes.chosen[pass].emplace(key, std::move(ids));
+  std::vector<Phase> phase = phases_of(file, record, static_cast<size_t>(ids.shape[1]), what);
+  passes.chosen[pass].emplace(key, RawStep::Choices{std::move(ids), std::move(phase)});
 }
 
 void add_detail_files(const std::vector<std::unique_ptr<TorchFile>>& files, Raw& raw) {
@@ -176,7 +210,7 @@ void add_detail_files(const std::vector<std::unique_ptr<TorchFile>>& files, Raw&
       add_record(*file, record, ++number, raw, passes);
   }
   for (auto& [pass, step] : passes.step) {
-    for (auto& [key, ids] : passes.chosen[pass]) step.chosen_slots.push_back(std::move(ids));
+    for (auto& [key, choices] : passes.chosen[pass]) step.chosen.push_back(std::move(choices));
     raw.steps.push_back(std::move(step));
   }
 }
@@ -233,8 +267,10 @@ size_t visit_choices(const IntegerTensor& ids, size_t layer, size_t token, Visit
 void add_choices(const Raw& raw, ExpertRecording& recording) {
   auto count = [](int64_t) {};
   size_t top_k = 0;
+  bool phases = false;
   for (const RawStep& step : raw.steps) {
-    for (const IntegerTensor& ids : step.chosen_slots) {
+    for (const auto& [ids, phase] : step.chosen) {
+      phases = phases || !phase.empty();
       for (int layer : recording.model_layer) {
         for (size_t t = 0; t < static_cast<size_t>(ids.shape[1]); ++t)
           top_k = std::max(top_k, visit_choices(ids, static_cast<size_t>(layer), t, count));
@@ -246,7 +282,7 @@ void add_choices(const Raw& raw, ExpertRecording& recording) {
   uint32_t kept_step = 0;
   for (const RawStep& step : raw.steps) {
     bool kept = kept_step < recording.steps.size() && recording.steps[kept_step].id == step.id;
-    for (const IntegerTensor& ids : step.chosen_slots) {
+    for (const auto& [ids, phase] : step.chosen) {
       for (size_t t = 0; t < static_cast<size_t>(ids.shape[1]); ++t) {
         size_t before = recording.chosen.size();
         bool complete = kept;
@@ -257,6 +293,7 @@ void add_choices(const Raw& raw, ExpertRecording& recording) {
         }
         if (complete) {
           recording.step_of_token.push_back(kept_step);
+          if (phases) recording.phase_of_token.push_back(phase.empty() ? Phase::Unknown : phase[t]);
         } else {
           recording.chosen.resize(before);
           ++recording.incomplete_tokens;

@@ -7,6 +7,8 @@
 //   ...}],
 //                       last_physical_to_logical_map [layer][slot]}: one file a rank. per_token adds
 //                       topk_ids_of_layer [layer][token][<= 8], slots, -1 where there is no choice.
+//                       Its forward_mode (1 extend, 2 decode, 3 both, 5 verification of drafts) and
+//                       extend_seq_lens tell prefill from decode; per_pass and stat do not.
 // Layers without experts are zero in all of them. Layout: python/sglang/srt/eplb/expert_distribution.py,
 // sgl-project/sglang.
 #pragma once

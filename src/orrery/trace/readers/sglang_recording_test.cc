@@ -81,6 +81,14 @@ TEST(SglangRecording, choices_of_tokens_agree_with_the_counts_beside_them) {
   EXPECT_EQ(counted[1], recording.steps[1].tokens);
 }
 
+TEST(SglangRecording, forward_modes_tell_prefill_from_decode) {
+  const ExpertRecording recording = read({"per-token-phases.pt"});
+  const Phase p = Phase::Prefill, d = Phase::Decode;
+  EXPECT_THAT(recording.phase_of_token, ElementsAre(p, p, p, d, d, p, p, d, d));
+  EXPECT_THAT(recording.step_of_token, ElementsAre(0, 0, 0, 1, 1, 2, 2, 2, 2));
+  EXPECT_TRUE(read({"per-pass-rank0.pt", "per-pass-rank1.pt"}).phase_of_token.empty());
+}
+
 TEST(SglangRecording, what_contradicts_itself_is_refused) {
   EXPECT_THAT(error_of([] {
                 read({"per-pass-rank0.pt", "per-pass-rank0.pt"});

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <numeric>
 
 namespace orrery::trace {
 namespace {
@@ -14,7 +15,7 @@ constexpr double kMostIncomplete = .01;
 }  // namespace
 
 void TokenCollector::add(uint64_t sequence, uint64_t token, int64_t layer, std::span<const int64_t> experts,
-                         int line) {
+                         int line, const TokenMark& mark) {
   if (layer < 0 || layer > 100000) fail(line, fmt::format("layer {} is not one; expected 0 or more", layer));
   if (experts.empty()) fail(line, "no expert is named; expected the k experts that the token chose");
   if (top_k_ == 0) top_k_ = static_cast<int>(experts.size());
@@ -37,7 +38,13 @@ void TokenCollector::add(uint64_t sequence, uint64_t token, int64_t layer, std::
   }
   const auto [at, is_new] =
       token_index_.try_emplace({sequence, token}, static_cast<uint32_t>(tokens_.size()));
-  if (is_new) tokens_.emplace_back(sequence, token);
+  if (is_new) {
+    tokens_.emplace_back(sequence, token);
+    marks_.push_back(mark);
+  } else if (mark != marks_[at->second]) {
+    fail(line, fmt::format("token {} of problem {} has another step or phase than in its earlier rows", token,
+                           sequence));
+  }
   layer_index_.try_emplace(layer, 0);
   rows_.push_back({at->second, static_cast<uint32_t>(layer)});
   for (int64_t e : experts) chosen_.push_back(static_cast<uint16_t>(e));
@@ -79,12 +86,22 @@ RoutingProfile TokenCollector::finish(const RoutingOptions& options) {
                 grid.begin() + static_cast<ptrdiff_t>(cell * k));
   }
   size_t incomplete = 0;
-  for (size_t t = 0; t < tokens_.size(); ++t) {
+  const bool steps = std::all_of(marks_.begin(), marks_.end(), [](const TokenMark& m) { return m.step; });
+  const bool phases =
+      std::any_of(marks_.begin(), marks_.end(), [](const TokenMark& m) { return m.phase != Phase::Unknown; });
+  std::vector<size_t> order(tokens_.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  if (steps)
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return *marks_[a].step < *marks_[b].step; });
+  for (const size_t t : order) {
     if (have[t] < layers) {
       ++incomplete;
       continue;
     }
     all.sequence.push_back(static_cast<uint32_t>(tokens_[t].first));
+    if (steps) all.step.push_back(*marks_[t].step);
+    if (phases) all.phase.push_back(marks_[t].phase);
     all.choice.insert(all.choice.end(), grid.begin() + static_cast<ptrdiff_t>(t * layers * k),
                       grid.begin() + static_cast<ptrdiff_t>((t + 1) * layers * k));
   }
@@ -132,6 +149,13 @@ RoutingProfile profile_array(std::vector<uint16_t> choice, size_t tokens, int la
   for (size_t t = 0; t < tokens; ++t) trace.sequence[t] = static_cast<uint32_t>(t);
   return profile_tokens(std::make_shared<TokenTrace>(std::move(trace)), options.rule,
                         options.name.empty() ? profile_name(file) : options.name, options.step_tokens);
+}
+
+Phase phase_of(std::string_view text) {
+  for (const Phase phase : {Phase::Prefill, Phase::Decode}) {
+    if (text == name(phase)) return phase;
+  }
+  return Phase::Unknown;
 }
 
 std::string profile_name(const std::string& path) {
