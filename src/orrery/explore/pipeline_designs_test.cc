@@ -44,6 +44,13 @@ TEST(PipelineDesigns, stages_hold_every_forward_and_backward_product) {
                        .value());
 }
 
+// The release divides by 1 x (1024 x 3), a slip for 1024 cubed.
+TEST(PipelineDesigns, a_link_of_four_gibibytes_a_second_carries_them) {
+  const PipelineModel pipeline = model("gpt2", 2, 128);
+  const double activation = 128.0 * 768 * 2;
+  EXPECT_DOUBLE_EQ(pipeline.stages[0].transfer.value(), activation / (4.0 * 1024 * 1024 * 1024));
+}
+
 TEST(PipelineDesigns, mosaic_is_no_worse_than_individual_and_that_no_worse_than_common) {
   for (int stages : {2, 4}) {
     for (AcceleratorObjective objective :

@@ -5,6 +5,7 @@
 #include "orrery/base/test_support.h"
 #include "orrery/cost/price_memo.h"
 #include "orrery/cost/roofline_model.h"
+#include "orrery/graph/optimizer_step.h"
 #include "orrery/hardware/catalogue.h"
 
 namespace orrery::cost {
@@ -203,6 +204,29 @@ TEST(VectorCosts, softmax_equals_its_worked_examples) {
   EXPECT_EQ(softmax(12 * 197, 197, 256, VectorCosts::Released), 20170);
 }
 
+TEST(VectorCosts, every_optimizer_costs_what_it_computes_and_moves) {
+  auto step = [](graph::Optimizer optimizer) {
+    const double moved = graph::optimizer_bytes(optimizer, DataType::BF16).moved;
+    return graph::Kernel{{{OperatorKind::OptimizerStep,
+                           DataType::BF16,
+                           DataType::BF16,
+                           Pass::Optimizer,
+                           {1 << 20, static_cast<int64_t>(moved)}}}};
+  };
+  auto each = [&](graph::Optimizer optimizer) {
+    return cycles_per_element(step(optimizer).parts[0], VectorCosts::Released);
+  };
+  EXPECT_EQ(each(graph::Optimizer::Sgd), 2);
+  EXPECT_EQ(each(graph::Optimizer::Momentum), 4);
+  EXPECT_EQ(each(graph::Optimizer::Adam), 12);
+  EXPECT_EQ(each(graph::Optimizer::MixedAdam), 12);
+  auto bytes = [&](graph::Optimizer optimizer) {
+    return price(step(optimizer), accelerator(1)).traffic[kDram].value();
+  };
+  EXPECT_LT(bytes(graph::Optimizer::Sgd), bytes(graph::Optimizer::Momentum));
+  EXPECT_LT(bytes(graph::Optimizer::Momentum), bytes(graph::Optimizer::Adam));
+}
+
 TEST(VectorCosts, every_vector_kind_that_moves_bytes_costs_something_when_revised) {
   for (size_t i = 0; i < graph::kOperatorKinds; ++i) {
     auto kind = static_cast<OperatorKind>(i);
@@ -210,6 +234,16 @@ TEST(VectorCosts, every_vector_kind_that_moves_bytes_costs_something_when_revise
     graph::OperatorShape shape{kind, DataType::BF16, DataType::BF16, Pass::Forward, {4, 8, 2, 2, 2, 2, 4, 4}};
     EXPECT_GT(vector_cycles(shape, 16, VectorCosts::Revised), 0) << graph::traits(kind).name;
   }
+}
+
+TEST(Roofline, of_an_accelerator_takes_backward_at_its_own_sizes) {
+  const graph::AttentionSize size{
+      .batch = 2, .query = 512, .heads = 8, .kv_heads = 8, .head_dim = 64, .causal = 0};
+  auto seconds = [&](Pass pass) {
+    const graph::Kernel kernel{{graph::make(size, DataType::BF16, DataType::BF16, pass)}};
+    return RooflineModel().price(kernel, accelerator(1), {1, 1, 1}).compute.value();
+  };
+  EXPECT_DOUBLE_EQ(seconds(Pass::InputGradient), 2.5 * seconds(Pass::Forward));
 }
 
 TEST(Roofline, formats_that_a_gpu_lacks_run_in_the_next_wider_one) {
