@@ -18,6 +18,7 @@ using schedule::TaskGraph;
 using schedule::TaskId;
 
 constexpr int64_t kLongest = 10000;
+constexpr int kTries = 200;  // of the local search that gives the horizon
 
 // before[u][v]: some path leads from u to v.
 std::vector<std::vector<bool>> reachability(const TaskGraph& tasks) {
@@ -35,11 +36,13 @@ std::vector<std::vector<bool>> reachability(const TaskGraph& tasks) {
 
 class Program {
  public:
-  Program(const TaskGraph& tasks, CoreCounts counts, const CoreSchedule& greedy)
-      : tasks_(tasks), counts_(counts), path_(schedule::criticality(tasks)), horizon_(greedy.makespan) {
-    makespan_ = program_.add_column(static_cast<double>(schedule::makespan_bound(tasks, path_, counts)),
-                                    horizon(), 1, true);
+  // `horizon`: every task ends by then.
+  Program(const TaskGraph& tasks, CoreCounts counts, int64_t horizon)
+      : tasks_(tasks), counts_(counts), path_(schedule::criticality(tasks)), horizon_(horizon) {
+    makespan_ = program_.add_column(static_cast<double>(schedule::threshold_bound(tasks, path_, counts)),
+                                    static_cast<double>(horizon), 1, true);
     add_tasks();
+    add_loads();
     add_pairs();
   }
 
@@ -56,7 +59,7 @@ class Program {
         before = exists;
         for (size_t v = 0; v < tasks_.size(); ++v) {
           const auto& used = core_[v][kind];
-          if (static_cast<size_t>(c) < used.size())
+          if (static_cast<size_t>(c) < used.size() && counts_.of(kind) > 1)
             program_.add_row(0, solve::kUnbounded, {{exists, 1}, {used[static_cast<size_t>(c)], -1}});
         }
       }
@@ -64,6 +67,7 @@ class Program {
     program_.add_row(-solve::kUnbounded, costs.budget, std::move(total));
   }
 
+  // Starts of the tasks; none where no schedule ends by the horizon, or none was found in time.
   std::optional<std::vector<int64_t>> solve(Seconds limit, double& bound) {
     solve::IntegerOptions options;
     options.limit = limit;
@@ -82,20 +86,22 @@ class Program {
   CoreCounts chosen() const { return chosen_; }
 
  private:
-  double horizon() const { return static_cast<double>(horizon_); }
   double length(size_t v) const { return static_cast<double>(tasks_[v].duration); }
+  int64_t latest_start(size_t v) const { return horizon_ - path_.tail[v]; }
+  int64_t latest_end(size_t v) const { return latest_start(v) + tasks_[v].duration; }
+  bool alone(size_t kind) const { return counts_.of(kind) == 1; }
 
   void add_tasks() {
     std::array<int, kCoreKinds> seen{};
     core_.resize(tasks_.size());
     for (size_t v = 0; v < tasks_.size(); ++v) {
       start_.push_back(program_.add_column(static_cast<double>(path_.asap[v]),
-                                           static_cast<double>(horizon_ - path_.tail[v]), 0, true));
-      program_.add_row(length(v), solve::kUnbounded, {{makespan_, 1}, {start_[v], -1}});
+                                           static_cast<double>(latest_start(v)), 0, true));
+      program_.add_row(static_cast<double>(path_.tail[v]), solve::kUnbounded, {{makespan_, 1}, {start_[v], -1}});
       for (TaskId p : tasks_.predecessors(v))
         program_.add_row(length(p), solve::kUnbounded, {{start_[v], 1}, {start_[p], -1}});
       for (size_t kind = 0; kind < kCoreKinds; ++kind) {
-        if (!(tasks_[v].kinds >> kind & 1)) continue;
+        if (!(tasks_[v].kinds >> kind & 1) || alone(kind)) continue;
         const int cores = std::min(counts_.of(kind), ++seen[kind]);  // cores of a kind are alike
         std::vector<solve::Term> one;
         for (int c = 0; c < cores; ++c) {
@@ -107,28 +113,63 @@ class Program {
     }
   }
 
+  // The work on one core lies between the first start and the least tail of its kind.
+  void add_loads() {
+    for (size_t kind = 0; kind < kCoreKinds; ++kind) {
+      int64_t first = horizon_, behind = horizon_;
+      double work = 0;
+      for (size_t v = 0; v < tasks_.size(); ++v) {
+        if (!(tasks_[v].kinds >> kind & 1)) continue;
+        first = std::min(first, path_.asap[v]);
+        behind = std::min(behind, path_.tail[v] - tasks_[v].duration);
+        work += length(v);
+      }
+      const auto outside = static_cast<double>(first + behind);
+      for (int c = 0; !alone(kind) && c < counts_.of(kind); ++c) {
+        std::vector<solve::Term> load = {{makespan_, 1}};
+        for (size_t v = 0; v < tasks_.size(); ++v) {
+          if (static_cast<size_t>(c) < core_[v][kind].size())
+            load.push_back({core_[v][kind][static_cast<size_t>(c)], -length(v)});
+        }
+        program_.add_row(outside, solve::kUnbounded, std::move(load));
+      }
+    }
+  }
+
+  // A binary for "u ends before v starts"; -1 where the windows forbid it.
+  int add_order(size_t u, size_t v) {
+    if (path_.asap[u] + tasks_[u].duration > latest_start(v)) return -1;
+    const int order = program_.add_column(0, 1, 0, true);
+    const auto apart = static_cast<double>(std::max<int64_t>(0, latest_end(u) - path_.asap[v]));
+    program_.add_row(length(u) - apart, solve::kUnbounded, {{start_[v], 1}, {start_[u], -1}, {order, -apart}});
+    return order;
+  }
+
   void add_pairs() {
     const auto before = reachability(tasks_);
     for (size_t u = 0; u < tasks_.size(); ++u) {
       for (size_t v = u + 1; v < tasks_.size(); ++v) {
         const uint8_t shared = tasks_[u].kinds & tasks_[v].kinds;
-        if (shared == 0 || before[u][v] || before[v][u] || tasks_[u].duration == 0 || tasks_[v].duration == 0)
-          continue;
+        if (shared == 0 || before[u][v] || tasks_[u].duration == 0 || tasks_[v].duration == 0) continue;
         // The windows from earliest start to latest end do not meet: no order to choose.
-        const int64_t last_u = horizon_ - path_.tail[u] + tasks_[u].duration,
-                      last_v = horizon_ - path_.tail[v] + tasks_[v].duration;
-        if (last_u <= path_.asap[v] || last_v <= path_.asap[u]) continue;
-        const int order = program_.add_column(0, 1, 0, true);
+        if (latest_end(u) <= path_.asap[v] || latest_end(v) <= path_.asap[u]) continue;
+        std::vector<solve::Term> ordered;
+        for (int order : {add_order(u, v), add_order(v, u)}) {
+          if (order >= 0) ordered.push_back({order, 1});
+        }
+        if (ordered.size() == 2) program_.add_row(-solve::kUnbounded, 1, ordered);
         for (size_t kind = 0; kind < kCoreKinds; ++kind) {
           if (!(shared >> kind & 1)) continue;
+          if (alone(kind)) {
+            program_.add_row(1, solve::kUnbounded, ordered);
+            continue;
+          }
           const size_t cores = std::min(core_[u][kind].size(), core_[v][kind].size());
           for (size_t c = 0; c < cores; ++c) {
-            const int xu = core_[u][kind][c], xv = core_[v][kind][c];
-            const double h = horizon();
-            program_.add_row(length(u) - 3 * h, solve::kUnbounded,
-                             {{start_[v], 1}, {start_[u], -1}, {order, -h}, {xu, -h}, {xv, -h}});
-            program_.add_row(length(v) - 2 * h, solve::kUnbounded,
-                             {{start_[u], 1}, {start_[v], -1}, {order, h}, {xu, -h}, {xv, -h}});
+            std::vector<solve::Term> row = ordered;
+            row.push_back({core_[u][kind][c], -1});
+            row.push_back({core_[v][kind][c], -1});
+            program_.add_row(-1, solve::kUnbounded, std::move(row));
           }
         }
       }
@@ -197,19 +238,24 @@ int64_t unit_of(const TaskGraph& tasks) {
 ScheduleProgram solve_schedule(const TaskGraph& tasks, CoreCounts counts, Seconds limit) {
   const int64_t unit = unit_of(tasks);
   const TaskGraph whole = scaled(tasks, unit);
-  const CoreSchedule greedy = schedule::ListScheduler(whole).schedule(counts);
-  Program program(whole, counts, greedy);
-  double bound = 0;
-  const std::optional<std::vector<int64_t>> starts = program.solve(limit, bound);
+  const int64_t known = schedule::ListScheduler(whole).improved(counts, kTries, Seed{1}).makespan;
   ScheduleProgram result;
-  result.schedule = schedule::ListScheduler(tasks).schedule(counts);
-  result.bound = schedule::makespan_bound(tasks, schedule::criticality(tasks), counts);
-  // Rounded up, a path of at most n tasks grew by less than n units: only an unscaled bound is a proof.
-  if (unit == 1) result.bound = std::max(result.bound, static_cast<int64_t>(std::ceil(bound - 1e-6)));
+  result.schedule = schedule::ListScheduler(tasks).improved(counts, kTries, Seed{1});
+  result.bound = schedule::threshold_bound(tasks, schedule::criticality(tasks), counts);
+  if (result.proven()) return result;
+  // Only what is shorter than a known schedule is looked for: where there is none, that one is the optimum.
+  double bound = static_cast<double>(known);
+  std::optional<std::vector<int64_t>> starts;
+  if (schedule::threshold_bound(whole, schedule::criticality(whole), counts) < known)
+    starts = Program(whole, counts, known - 1).solve(limit, bound);
   if (starts) {
     CoreSchedule found = lay_out(tasks, counts, *starts);
     if (found.makespan < result.schedule.makespan) result.schedule = std::move(found);
   }
+  // Rounded up, a path of at most n tasks grew by less than n units: only an unscaled bound is a proof.
+  if (unit == 1)
+    result.bound = std::max(result.bound, static_cast<int64_t>(std::ceil(
+                                              std::min(bound, static_cast<double>(known)) - 1e-6)));
   return result;
 }
 
@@ -218,7 +264,7 @@ ScheduleProgram solve_counts(const TaskGraph& tasks, CoreCounts most, const Core
   const TaskGraph whole = scaled(tasks, unit);
   // One core of each kind gives a horizon that every larger choice keeps to.
   const CoreSchedule greedy = schedule::ListScheduler(whole).schedule({1, 1});
-  Program program(whole, most, greedy);
+  Program program(whole, most, greedy.makespan);
   program.choose_cores(costs);
   double bound = 0;
   const std::optional<std::vector<int64_t>> starts = program.solve(limit, bound);
