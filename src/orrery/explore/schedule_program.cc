@@ -6,6 +6,8 @@
 #include <numeric>
 #include <optional>
 
+#include "orrery/explore/slot_program.h"
+#include "orrery/schedule/cores/local_search.h"
 #include "orrery/solve/linear_program.h"
 
 namespace orrery::explore {
@@ -18,6 +20,7 @@ using schedule::TaskGraph;
 using schedule::TaskId;
 
 constexpr int64_t kLongest = 10000;
+constexpr int64_t kMostSlots = 5000;
 constexpr int kTries = 200;  // of the local search that gives the horizon
 
 // before[u][v]: some path leads from u to v.
@@ -97,7 +100,8 @@ class Program {
     for (size_t v = 0; v < tasks_.size(); ++v) {
       start_.push_back(program_.add_column(static_cast<double>(path_.asap[v]),
                                            static_cast<double>(latest_start(v)), 0, true));
-      program_.add_row(static_cast<double>(path_.tail[v]), solve::kUnbounded, {{makespan_, 1}, {start_[v], -1}});
+      program_.add_row(static_cast<double>(path_.tail[v]), solve::kUnbounded,
+                       {{makespan_, 1}, {start_[v], -1}});
       for (TaskId p : tasks_.predecessors(v))
         program_.add_row(length(p), solve::kUnbounded, {{start_[v], 1}, {start_[p], -1}});
       for (size_t kind = 0; kind < kCoreKinds; ++kind) {
@@ -141,7 +145,8 @@ class Program {
     if (path_.asap[u] + tasks_[u].duration > latest_start(v)) return -1;
     const int order = program_.add_column(0, 1, 0, true);
     const auto apart = static_cast<double>(std::max<int64_t>(0, latest_end(u) - path_.asap[v]));
-    program_.add_row(length(u) - apart, solve::kUnbounded, {{start_[v], 1}, {start_[u], -1}, {order, -apart}});
+    program_.add_row(length(u) - apart, solve::kUnbounded,
+                     {{start_[v], 1}, {start_[u], -1}, {order, -apart}});
     return order;
   }
 
@@ -188,34 +193,11 @@ class Program {
 };
 
 // Tasks in the order of `starts`, each as soon as its predecessors and the first free cores allow.
-CoreSchedule lay_out(const TaskGraph& tasks, CoreCounts counts, const std::vector<int64_t>& starts) {
+CoreSchedule laid_out(const TaskGraph& tasks, CoreCounts counts, const std::vector<int64_t>& starts) {
   std::vector<TaskId> order(tasks.size());
   std::iota(order.begin(), order.end(), 0u);
   std::stable_sort(order.begin(), order.end(), [&](TaskId a, TaskId b) { return starts[a] < starts[b]; });
-  CoreSchedule laid;
-  laid.counts = counts;
-  laid.ready.assign(tasks.size(), 0);
-  laid.start.assign(tasks.size(), 0);
-  laid.core.assign(tasks.size(), {schedule::kNoCore, schedule::kNoCore});
-  std::array<std::vector<int64_t>, kCoreKinds> free;
-  for (size_t kind = 0; kind < kCoreKinds; ++kind) free[kind].assign(static_cast<size_t>(counts.of(kind)), 0);
-  for (TaskId v : order) {
-    for (TaskId p : tasks.predecessors(v))
-      laid.ready[v] = std::max(laid.ready[v], laid.start[p] + tasks[p].duration);
-    laid.start[v] = laid.ready[v];
-    for (size_t kind = 0; kind < kCoreKinds; ++kind) {
-      if (!(tasks[v].kinds >> kind & 1)) continue;
-      const auto first = std::min_element(free[kind].begin(), free[kind].end());
-      laid.core[v][kind] = static_cast<int32_t>(first - free[kind].begin());
-      laid.start[v] = std::max(laid.start[v], *first);
-    }
-    const int64_t end = laid.start[v] + tasks[v].duration;
-    for (size_t kind = 0; kind < kCoreKinds; ++kind) {
-      if (tasks[v].kinds >> kind & 1) free[kind][static_cast<size_t>(laid.core[v][kind])] = end;
-    }
-    laid.makespan = std::max(laid.makespan, end);
-  }
-  return laid;
+  return schedule::lay_out(tasks, counts, order);
 }
 
 // Durations divided by `unit`, rounded up.
@@ -233,29 +215,36 @@ int64_t unit_of(const TaskGraph& tasks) {
   return (longest + kLongest - 1) / kLongest;
 }
 
+// Cores that are alike make the program of orders slow: every schedule then has many names.
+bool several_cores(CoreCounts counts) {
+  return counts.matrix > 1 || counts.vector > 1;
+}
+
 }  // namespace
 
 ScheduleProgram solve_schedule(const TaskGraph& tasks, CoreCounts counts, Seconds limit) {
   const int64_t unit = unit_of(tasks);
   const TaskGraph whole = scaled(tasks, unit);
-  const int64_t known = schedule::ListScheduler(whole).improved(counts, kTries, Seed{1}).makespan;
+  const int64_t known = schedule::improved_schedule(whole, counts, kTries, Seed{1}).makespan;
   ScheduleProgram result;
-  result.schedule = schedule::ListScheduler(tasks).improved(counts, kTries, Seed{1});
+  result.schedule = schedule::improved_schedule(tasks, counts, kTries, Seed{1});
   result.bound = schedule::threshold_bound(tasks, schedule::criticality(tasks), counts);
   if (result.proven()) return result;
   // Only what is shorter than a known schedule is looked for: where there is none, that one is the optimum.
   double bound = static_cast<double>(known);
   std::optional<std::vector<int64_t>> starts;
   if (schedule::threshold_bound(whole, schedule::criticality(whole), counts) < known)
-    starts = Program(whole, counts, known - 1).solve(limit, bound);
+    starts = several_cores(counts) && slots_of(whole, known - 1) <= kMostSlots
+                 ? solve_by_slots(whole, counts, known - 1, limit, bound)
+                 : Program(whole, counts, known - 1).solve(limit, bound);
   if (starts) {
-    CoreSchedule found = lay_out(tasks, counts, *starts);
+    CoreSchedule found = laid_out(tasks, counts, *starts);
     if (found.makespan < result.schedule.makespan) result.schedule = std::move(found);
   }
   // Rounded up, a path of at most n tasks grew by less than n units: only an unscaled bound is a proof.
   if (unit == 1)
-    result.bound = std::max(result.bound, static_cast<int64_t>(std::ceil(
-                                              std::min(bound, static_cast<double>(known)) - 1e-6)));
+    result.bound = std::max(
+        result.bound, static_cast<int64_t>(std::ceil(std::min(bound, static_cast<double>(known)) - 1e-6)));
   return result;
 }
 
@@ -273,7 +262,7 @@ ScheduleProgram solve_counts(const TaskGraph& tasks, CoreCounts most, const Core
   result.bound = schedule::criticality(tasks).critical_path;
   if (unit == 1) result.bound = std::max(result.bound, static_cast<int64_t>(std::ceil(bound - 1e-6)));
   if (starts) {
-    CoreSchedule found = lay_out(tasks, program.chosen(), *starts);
+    CoreSchedule found = laid_out(tasks, program.chosen(), *starts);
     if (found.makespan < result.schedule.makespan) result.schedule = std::move(found);
   }
   return result;

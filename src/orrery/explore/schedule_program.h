@@ -1,11 +1,15 @@
 // The shortest schedule of a small graph as an integer program, and with it the choice of how many cores to
 // build: the oracle of the greedy schedule, independent of the branch and bound in schedule/cores.
 //
-//   min T    T >= s_v + l_v;  s_v >= s_u + l_u on edges;  Σ_c x_vc = 1 for each kind that v needs
-//   for tasks u < v of one kind that neither orders (o = 1: u before v):
-//     s_v >= s_u + l_u − H (3 − o − x_uc − x_vc)        s_u >= s_v + l_v − H (2 + o − x_uc − x_vc)
-//   ASAP_v <= s_v <= H − tail_v, H the greedy makespan; the i-th task of a kind uses one of its first i cores
-// A pair whose windows cannot overlap needs no binary. Source: WHAM, arXiv 2404.14632, section on its ILP.
+//   min T    T >= s_v + tail_v;  s_v >= s_u + l_u on edges;  Σ_c x_vc = 1 for each kind of several cores
+//   for tasks u, v of one kind that the graph does not order, o_uv "u ends before v starts":
+//     s_v >= s_u + l_u − M_uv (1 − o_uv)      o_uv + o_vu >= x_uc + x_vc − 1, or >= 1 where there is one core
+//   ASAP_v <= s_v <= H − tail_v; the i-th task of a kind uses one of its first i cores; the work on a core
+//   lies between the first start and the least tail of its kind
+// M_uv is the latest end of u less ASAP_v; what the windows forbid has no binary. Only what is shorter than a
+// schedule of the local search is looked for, so H is that one less a cycle, and a program without a solution
+// proves that schedule shortest. Short tasks on several cores alike are solved by start slots instead
+// (slot_program.h). Source: WHAM, arXiv 2404.14632, section on its ILP.
 #pragma once
 
 #include "orrery/base/units.h"

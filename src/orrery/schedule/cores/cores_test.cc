@@ -7,6 +7,7 @@
 #include "orrery/schedule/cores/criticality.h"
 #include "orrery/schedule/cores/exact_schedule.h"
 #include "orrery/schedule/cores/list_schedule.h"
+#include "orrery/schedule/cores/local_search.h"
 #include "orrery/schedule/cores/mirror_conflicts.h"
 #include "orrery/schedule/cores/task_graph.h"
 
@@ -195,7 +196,7 @@ TEST(Cores, greedy_is_near_the_optimum_of_small_graphs) {
   double sum = 0, worst = 1, improved = 0;
   int graphs = 100;
   for (int i = 0; i < graphs; ++i) {
-    TaskGraph graph = random_graph(random, 8 + random.index(7), false);
+    TaskGraph graph = random_graph(random, 8 + random.index(7), i % 2);
     CoreCounts counts{static_cast<int>(1 + random.index(2)), static_cast<int>(1 + random.index(2))};
     ExactSchedule exact = exact_schedule(graph, counts);
     ASSERT_TRUE(exact.proven());
@@ -203,9 +204,8 @@ TEST(Cores, greedy_is_near_the_optimum_of_small_graphs) {
     const auto shortest_makespan = static_cast<double>(exact.schedule.makespan);
     double ratio = static_cast<double>(greedy.schedule(counts).makespan) / shortest_makespan;
     EXPECT_GE(ratio, 1);
-    CoreSchedule better = greedy.improved(counts, 200, Seed{static_cast<uint64_t>(i)});
+    CoreSchedule better = improved_schedule(graph, counts, 200, Seed{static_cast<uint64_t>(i)});
     EXPECT_EQ(broken_schedule(graph, better), "");
-    EXPECT_DOUBLE_EQ(static_cast<double>(greedy.makespan(counts)), ratio * shortest_makespan);
     improved += static_cast<double>(better.makespan) / shortest_makespan;
     sum += ratio;
     worst = std::max(worst, ratio);
@@ -213,7 +213,7 @@ TEST(Cores, greedy_is_near_the_optimum_of_small_graphs) {
   RecordProperty("mean", std::to_string(sum / graphs));
   RecordProperty("worst", std::to_string(worst));
   RecordProperty("improved_mean", std::to_string(improved / graphs));
-  EXPECT_LE(improved / graphs, 1.01);
+  EXPECT_LE(improved / graphs, 1.005);
   EXPECT_LE(sum / graphs, 1.03);
   EXPECT_LE(worst, 1.5);
 }

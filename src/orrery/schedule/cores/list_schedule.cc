@@ -246,30 +246,6 @@ int64_t ListScheduler::makespan(CoreCounts counts) {
   return run<false>(counts).makespan;
 }
 
-CoreSchedule ListScheduler::improved(CoreCounts counts, int tries, Seed seed) {
-  int64_t best = makespan(counts);
-  const int64_t bound = makespan_bound(graph_, criticality(), counts);
-  Random random(seed);
-  auto exchange = [&](size_t a, size_t b) {
-    std::swap(by_rank_[a], by_rank_[b]);
-    rank_[by_rank_[a]] = static_cast<uint32_t>(a);
-    rank_[by_rank_[b]] = static_cast<uint32_t>(b);
-  };
-  for (int i = 0; i < tries && best > bound; ++i) {
-    const size_t a = random.index(graph_.size()), b = random.index(graph_.size());
-    exchange(a, b);
-    const int64_t found = makespan(counts);
-    if (found <= best) {
-      best = found;
-    } else {
-      exchange(a, b);
-    }
-  }
-  CoreSchedule result = schedule(counts);
-  ranks_known_ = false;  // the greedy order is made anew when it is asked for
-  return result;
-}
-
 std::string broken_schedule(const TaskGraph& graph, const CoreSchedule& s) {
   if (s.start.size() != graph.size() || s.core.size() != graph.size()) return "not one start and core a task";
   int64_t end = 0;

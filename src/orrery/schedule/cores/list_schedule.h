@@ -11,7 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "orrery/base/random.h"
 #include "orrery/schedule/cores/criticality.h"
 #include "orrery/schedule/cores/task_graph.h"
 
@@ -41,9 +40,6 @@ class ListScheduler {
   // Counts of at least 1.
   CoreSchedule schedule(CoreCounts counts);
   int64_t makespan(CoreCounts counts);  // of the same schedule, without writing it down
-  // The best of `tries` orders of urgency, from the greedy one on by exchanging two tasks where that is no
-  // worse. Ends early at makespan_bound. Seeded.
-  CoreSchedule improved(CoreCounts counts, int tries, Seed seed);
 
  private:
   struct Workspace;
