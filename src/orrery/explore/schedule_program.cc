@@ -215,9 +215,21 @@ int64_t unit_of(const TaskGraph& tasks) {
   return (longest + kLongest - 1) / kLongest;
 }
 
-// Cores that are alike make the program of orders slow: every schedule then has many names.
-bool several_cores(CoreCounts counts) {
-  return counts.matrix > 1 || counts.vector > 1;
+// Starts of a schedule shorter than `known`, or none. Cores that are alike make the program of orders slow,
+// since every schedule then has many names: slots go first there, and orders where those come to no end.
+std::optional<std::vector<int64_t>> solve_below(const TaskGraph& tasks, CoreCounts counts, int64_t known,
+                                                Seconds limit, double& bound) {
+  constexpr double kShareOfSlots = 1.0 / 6;
+  const int64_t horizon = known - 1;
+  if ((counts.matrix > 1 || counts.vector > 1) && slots_of(tasks, horizon) <= kMostSlots) {
+    const auto starts = solve_by_slots(tasks, counts, horizon, limit * kShareOfSlots, bound);
+    if (starts || bound >= static_cast<double>(known)) return starts;
+    limit = limit * (1 - kShareOfSlots);
+  }
+  double by_orders = 0;
+  auto starts = Program(tasks, counts, horizon).solve(limit, by_orders);
+  bound = std::max(bound, by_orders);
+  return starts;
 }
 
 }  // namespace
@@ -234,9 +246,7 @@ ScheduleProgram solve_schedule(const TaskGraph& tasks, CoreCounts counts, Second
   double bound = static_cast<double>(known);
   std::optional<std::vector<int64_t>> starts;
   if (schedule::threshold_bound(whole, schedule::criticality(whole), counts) < known)
-    starts = several_cores(counts) && slots_of(whole, known - 1) <= kMostSlots
-                 ? solve_by_slots(whole, counts, known - 1, limit, bound)
-                 : Program(whole, counts, known - 1).solve(limit, bound);
+    starts = solve_below(whole, counts, known, limit, bound);
   if (starts) {
     CoreSchedule found = laid_out(tasks, counts, *starts);
     if (found.makespan < result.schedule.makespan) result.schedule = std::move(found);
