@@ -19,8 +19,10 @@ constexpr double kLeastMeasured = 50e-6;  // s, of an operator of a model
 // Predictions and measurements of one GPU and class, a column a predictor.
 struct Group {
   std::vector<std::vector<double>> predicted, measured;
+  std::vector<std::vector<double>> width;  // of the band, as a share of the prediction
   std::vector<size_t> covered;
-  explicit Group(size_t columns = 0) : predicted(columns), measured(columns), covered(columns) {}
+  explicit Group(size_t columns = 0)
+      : predicted(columns), measured(columns), width(columns), covered(columns) {}
   void add(size_t column, double prediction, double measurement) {
     if (!std::isfinite(prediction)) return;
     predicted[column].push_back(prediction);
@@ -57,6 +59,7 @@ std::vector<NeuSightScore> scores_of(const Groups& groups, const std::vector<std
       score.weighted = learn::weighted_absolute_error(group.predicted[c], group.measured[c]);
       score.bias = learn::bias(group.predicted[c], group.measured[c]);
       score.covered = static_cast<double>(group.covered[c]) / static_cast<double>(score.rows);
+      score.width = learn::quantile(group.width[c], .5);
       scores.push_back(std::move(score));
     }
   }
@@ -142,6 +145,7 @@ std::vector<NeuSightScore> score_neusight_kernels(const std::string& data_folder
             groups.try_emplace({title, class_of_kernel(table.cell(row, op))}, predictors.size());
         const double measured = table.number(row, latency) / 1e3, time = costs[i].time.value();
         at->second.add(c, time, measured);
+        at->second.width[c].push_back(static_cast<double>(costs[i].high) - static_cast<double>(costs[i].low));
         at->second.covered[c] += measured >= time * costs[i].low && measured <= time * costs[i].high;
       }
     }
@@ -205,14 +209,16 @@ std::vector<double> weighted_errors_by_class(const std::string& data_folder,
   return errors;
 }
 
-report::Table neusight_band_table(const std::vector<NeuSightScore>& scores,
-                                  const std::vector<std::string>& predictors) {
+std::vector<report::Table> neusight_band_tables(const std::vector<NeuSightScore>& scores,
+                                                const std::vector<std::string>& predictors) {
   std::vector<NeuSightScore> chosen;
   for (const NeuSightScore& score : scores) {
     if (std::ranges::find(predictors, score.predictor) != predictors.end()) chosen.push_back(score);
   }
-  return table_of("Kernels timed alone, share within the 90 % band", chosen, predictors,
-                  &NeuSightScore::covered);
+  return {table_of("Kernels timed alone, share within the 90 % band", chosen, predictors,
+                   &NeuSightScore::covered),
+          table_of("Kernels timed alone, median width of the 90 % band beside the forecast", chosen,
+                   predictors, &NeuSightScore::width)};
 }
 
 std::vector<report::Table> neusight_score_tables(const std::string& title,

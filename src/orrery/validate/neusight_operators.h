@@ -27,6 +27,7 @@ struct NeuSightScore {
   // measured − 1.
   double mean = 0, median = 0, weighted = 0, bias = 0;
   double covered = 0;  // share of the kernels within the predictor's 90 % band; operators of models: 0
+  double width = 0;    // median of that band's width as a share of the forecast
 };
 
 enum class NeuSightPass : uint8_t { Forward, Backward };
@@ -44,9 +45,9 @@ std::vector<NeuSightScore> score_neusight_operators(const std::string& data_fold
 std::vector<double> weighted_errors_by_class(const std::string& data_folder, const NeuSightPredictor&,
                                              NeuSightPass pass, bool unseen);
 
-// How many kernels lie within the 90 % bands of predictors: GPUs and classes down.
-report::Table neusight_band_table(const std::vector<NeuSightScore>& scores,
-                                  const std::vector<std::string>& predictors);
+// How many kernels lie within the 90 % bands of predictors, and how wide those are: GPUs and classes down.
+std::vector<report::Table> neusight_band_tables(const std::vector<NeuSightScore>& scores,
+                                                const std::vector<std::string>& predictors);
 
 // GPUs and classes down, predictors across, a table each for the time-weighted and the median error and, for
 // kernels, the mean.

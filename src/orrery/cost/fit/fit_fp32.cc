@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "orrery/base/random.h"
+#include "orrery/cost/fit/fit_fp32_band.h"
 #include "orrery/learn/boosted_trees_fit.h"
 #include "orrery/learn/least_squares.h"
 
@@ -15,9 +16,6 @@ namespace orrery::cost {
 namespace {
 
 constexpr double kFewestSeconds = 1e-7, kNearCap = .95, kHostBound = 1.4;
-constexpr size_t kEffects = 4;
-constexpr double Fp32Effects::*kEffectFields[kEffects] = {&Fp32Effects::rate, &Fp32Effects::power,
-                                                          &Fp32Effects::memory, &Fp32Effects::launch};
 
 bool aligned(const Fp32Call& c) {
   auto multiple = [](double x) { return std::fmod(x, 32) == 0; };
@@ -141,21 +139,21 @@ Fp32Model fit_fp32_law(const Fp32Data& data, Fp32Purpose purpose, const std::set
       }
       if (own.empty()) continue;
       std::vector<learn::FitParameter> factors;
-      for (size_t f = 0; f < kEffects; ++f)
+      for (size_t f = 0; f < kFp32Effects; ++f)
         factors.push_back({.name = "effect",
                            .prior = 0,
-                           .spread = options.effect_spread.*kEffectFields[f],
+                           .spread = options.effect_spread.*kFp32EffectFields[f],
                            .logarithmic = false});
       auto single = [&](std::span<const double> x, std::span<double> out) {
         Fp32Effects e;
-        for (size_t f = 0; f < kEffects; ++f) e.*kEffectFields[f] = x[f];
+        for (size_t f = 0; f < kFp32Effects; ++f) e.*kFp32EffectFields[f] = x[f];
         for (size_t j = 0; j < out.size(); ++j) {
           const Fp32Row& row = data.rows[own[j]];
           out[j] = std::log(law_seconds(row, devices[gpu], constants, e) / row.seconds);
         }
       };
       const auto value = learn::fit_least_squares(factors, single, own.size(), weight, fit).value;
-      for (size_t f = 0; f < kEffects; ++f) effects[gpu].*kEffectFields[f] = value[f];
+      for (size_t f = 0; f < kFp32Effects; ++f) effects[gpu].*kFp32EffectFields[f] = value[f];
     }
   }
   Fp32Model::Contents contents;
@@ -164,7 +162,8 @@ Fp32Model fit_fp32_law(const Fp32Data& data, Fp32Purpose purpose, const std::set
   std::set<size_t> seen;
   for (size_t i : chosen.rows) seen.insert(data.rows[i].gpu);
   for (size_t gpu : seen)
-    contents.gpus.push_back({data.devices[gpu].name, data.devices[gpu].gpu()->architecture, effects[gpu]});
+    contents.gpus.push_back({data.devices[gpu].name, data.devices[gpu].gpu()->architecture,
+                             data.devices[gpu].gpu()->multiprocessors, effects[gpu]});
 
   const Chosen rows =
       choose(data, purpose, leave_out, options.tree_rows_per_cell, options.aligned_weight, options.seed + 1);
@@ -222,21 +221,18 @@ Fp32Model with_bands(const Fp32Model& model, const Fp32Data& data, Fp32Purpose p
     targets.push_back(left_out[gpu].target(data.devices[gpu]));
   Fp32Model::Contents contents = model.contents();
   for (size_t k = 0; k < kFp32Classes; ++k) {
-    std::vector<float> features;
-    std::vector<double> residual;
-    std::vector<int32_t> device;
+    std::vector<Fp32BandRow> errors, of_nvidia;
     for (size_t i : rows.rows) {
       const Fp32Row& row = data.rows[i];
       if (static_cast<size_t>(row.call.kernel) != k || left_out[row.gpu].contents().gpus.empty()) continue;
       const Fp32Cost cost = left_out[row.gpu].price(row.call, targets[row.gpu], setting_of(row.source));
-      const Fp32Features f = fp32_features(row.call, cost.parts, targets[row.gpu].device);
-      features.insert(features.end(), f.begin(), f.end());
-      residual.push_back(std::log(row.seconds / cost.time));
-      device.push_back(static_cast<int32_t>(row.gpu));
+      errors.push_back(
+          {row.gpu, std::log(row.seconds / cost.time), trust(data, row),
+           fp32_elasticity(cost.parts, left_out[row.gpu].contents().constants, row.call.kernel)});
+      if (targets[row.gpu].device.family != Fp32Family::Cdna) of_nvidia.push_back(errors.back());
     }
-    if (!residual.empty())
-      contents.band[k] =
-          fit_error_band({features, kFp32Features, residual, device}, -1, .9, options.seed, options.threads);
+    contents.band[k] = fit_fp32_band(errors, options.effect_spread);
+    contents.nvidia_band[k] = fit_fp32_band(of_nvidia, options.effect_spread);
   }
   return Fp32Model(std::move(contents));
 }

@@ -15,9 +15,8 @@ namespace orrery::cost {
 namespace {
 
 constexpr std::string_view kFormat = "orrery fp32 weights";
-constexpr double kRelatedShare = .5;                 // of the factors of a GPU of the same architecture
-constexpr double kMostResidual = 1.2;                // of the logarithm
-constexpr double kUnmeasured = 1.0, kMeasured = .6;  // widths of bands
+constexpr double kRelatedShare = .5;   // of the factors of a GPU of the same architecture
+constexpr double kMostResidual = 1.2;  // of the logarithm
 
 struct EffectField {
   std::string_view name;
@@ -27,6 +26,7 @@ constexpr EffectField kEffects[] = {{"rate", &Fp32Effects::rate},
                                     {"power", &Fp32Effects::power},
                                     {"memory", &Fp32Effects::memory},
                                     {"launch", &Fp32Effects::launch}};
+constexpr size_t kRate = 0;  // in kFp32EffectFields
 
 Bound bound_of(const Fp32Parts& p) {
   if (p.time <= p.host || p.start > p.body) return Bound::Launch;
@@ -58,10 +58,12 @@ Fp32Model::Target Fp32Model::target(const hardware::Device& device) const {
     if (lower_case(measured.gpu) == lower_case(device.name)) {
       target.effects = measured.effects;
       target.measured = true;
+      target.known.fill(true);
       return target;
     }
     if (measured.architecture != gpu.architecture) continue;
     for (const EffectField& f : kEffects) sum.*f.field += measured.effects.*f.field;
+    target.known[kRate] |= measured.multiprocessors == gpu.multiprocessors;
     ++related;
   }
   if (related > 0) {
@@ -86,8 +88,10 @@ Fp32Cost Fp32Model::price(const Fp32Call& call, const Target& target, Fp32Settin
                           : std::max(cost.parts.uncapped * std::exp(residual), cost.parts.power);
   cost.time = std::max(cost.parts.host, cost.parts.start + std::max(body, fp32_floor(call, target.device)));
   cost.sustained = std::max(cost.time, cost.parts.start + cost.parts.capped);
+  const Fp32Band& errors =
+      (target.device.family == Fp32Family::Cdna ? contents_.band : contents_.nvidia_band)[kernel];
   const BandFactors band =
-      contents_.band[kernel].factors(features, target.measured ? kMeasured : kUnmeasured);
+      errors.factors(fp32_elasticity(cost.parts, contents_.constants, call.kernel), target.known);
   cost.low = band.low;
   cost.high = band.high;
   cost.bound_by = bound_of(cost.parts);
@@ -98,14 +102,16 @@ std::string Fp32Model::to_json(const std::string& provenance) const {
   using json = nlohmann::ordered_json;
   json root;
   root["format"] = kFormat;
-  root["version"] = 3;
+  root["version"] = 4;
   if (!provenance.empty()) root["provenance"] = json::parse(provenance);
   for (const Fp32Parameter& p : fp32_parameters())
     root["constants"][std::string(p.name)] = rounded(contents_.constants.*p.field);
   root["residual_share"] = rounded(contents_.residual_share);
   root["gpus"] = json::array();
   for (const Measured& gpu : contents_.gpus) {
-    json entry = {{"gpu", gpu.gpu}, {"architecture", hardware::name(gpu.architecture)}};
+    json entry = {{"gpu", gpu.gpu},
+                  {"architecture", hardware::name(gpu.architecture)},
+                  {"multiprocessors", gpu.multiprocessors}};
     for (const EffectField& f : kEffects) entry[std::string(f.name)] = rounded(gpu.effects.*f.field);
     root["gpus"].push_back(std::move(entry));
   }
@@ -113,8 +119,8 @@ std::string Fp32Model::to_json(const std::string& provenance) const {
     const std::string kernel(name(static_cast<Fp32Class>(k)));
     json& entry = root["classes"][kernel];
     entry["residual"] = contents_.residual[k].columns() ? contents_.residual[k].to_text() : "";
-    const std::string band = contents_.band[k].to_json();
-    entry["band"] = band.empty() ? json() : json::parse(band);
+    entry["band"] = json::parse(contents_.band[k].to_json());
+    entry["nvidia_band"] = json::parse(contents_.nvidia_band[k].to_json());
   }
   return root.dump(1) + "\n";
 }
@@ -123,7 +129,7 @@ Fp32Model Fp32Model::from_json(std::string text, const std::string& file) {
   const Node root = parse_json(std::move(text), file);
   if (root.at("format").as_string() != kFormat)
     root.at("format").fail(fmt::format("expected \"{}\"", kFormat));
-  root.at("version").as_integer(3, 3);
+  root.at("version").as_integer(4, 4);
   Contents contents;
   const Node& constants = root.at("constants");
   for (const Fp32Parameter& p : fp32_parameters())
@@ -135,6 +141,9 @@ Fp32Model Fp32Model::from_json(std::string text, const std::string& file) {
     const auto architecture = hardware::parse_architecture(entry.at("architecture").as_string());
     if (!architecture) entry.at("architecture").fail("is no architecture");
     measured.architecture = *architecture;
+    constexpr int kMostMultiprocessors = 100'000;
+    measured.multiprocessors =
+        static_cast<int>(entry.at("multiprocessors").as_integer(1, kMostMultiprocessors));
     for (const EffectField& f : kEffects) measured.effects.*f.field = entry.at(f.name).as_number(-3, 3);
     contents.gpus.push_back(std::move(measured));
   }
@@ -150,7 +159,8 @@ Fp32Model Fp32Model::from_json(std::string text, const std::string& file) {
       if (contents.residual[k].columns() != kFp32Features)
         residual.fail(fmt::format("expected trees over {} features", kFp32Features));
     }
-    if (const Node* band = entry.find("band")) contents.band[k] = ErrorBand::from_json(*band);
+    contents.band[k] = Fp32Band::from_json(entry.at("band"));
+    contents.nvidia_band[k] = Fp32Band::from_json(entry.at("nvidia_band"));
   }
   return Fp32Model(std::move(contents));
 }

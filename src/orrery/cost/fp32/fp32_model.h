@@ -2,7 +2,7 @@
 //
 // One sum of small trees a class of kernel learns log(measured / law) from dimensionless parts of the law,
 // sizes and alignment; four factors tell each measured GPU's own efficiency. A GPU that was not measured
-// takes a share of the factors of its own architecture, else none.
+// takes a share of the factors of its own architecture, else none, and a band wider by what they may be.
 //
 // A model is immutable and thread-safe.
 #pragma once
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "orrery/cost/error_band.h"
+#include "orrery/cost/fp32/fp32_band.h"
 #include "orrery/cost/fp32/fp32_law.h"
 #include "orrery/hardware/gpu.h"
 
@@ -28,13 +28,16 @@ class Fp32Model {
   struct Measured {
     std::string gpu;  // in the catalogue
     hardware::Architecture architecture = hardware::Architecture::Ampere;
+    int multiprocessors = 0;
     Fp32Effects effects;
   };
   struct Contents {
     Fp32Constants constants = central_fp32_constants();
     std::vector<Measured> gpus;
     std::array<learn::BoostedTrees, kFp32Classes> residual;
-    std::array<ErrorBand, kFp32Classes> band;
+    // From the errors on GPUs of all vendors, and on NVIDIA's alone: another vendor's libraries say little of
+    // its own, while too few of the others were measured to do without.
+    std::array<Fp32Band, kFp32Classes> band, nvidia_band;
     double residual_share = .5;  // of the learned residual on a GPU that was not measured
   };
 
@@ -49,6 +52,7 @@ class Fp32Model {
     Fp32Device device;
     Fp32Effects effects;
     bool measured = false;
+    Fp32Known known = {};  // of its factors; the rate also by the same chip on another board
   };
   Target target(const hardware::Device& device) const;  // throws InputError for what is no GPU
   Fp32Cost price(const Fp32Call& call, const Target& target, Fp32Setting setting) const;
