@@ -1,6 +1,7 @@
 #include "orrery/place/experts_balance.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "orrery/base/time_budget.h"
@@ -10,7 +11,8 @@
 namespace orrery::place {
 namespace {
 
-constexpr double kWeights[] = {0, .125, .25, .5, 1, 2, 4, 8, 32};
+constexpr double kWeights[] = {0, .25, .5, .75, 1, 1.5, 2, 4, 8, 32};
+constexpr double kLargestWeight = kWeights[std::size(kWeights) - 1];
 
 BalanceTrial judge(double weight, ExpertPlan plan, const ExpertProblem& problem,
                    const trace::RoutingProfile& judged) {
@@ -25,6 +27,45 @@ BalanceTrial judge(double weight, ExpertPlan plan, const ExpertProblem& problem,
   if (problem.dispatch == Dispatch::Stay) trial.traffic = crossing_figures(plan, judged, problem.grid).cost;
   trial.plan = std::move(plan);
   return trial;
+}
+
+// Calls visit with plans of rising weight until it says that it has seen enough, or the time is over. The
+// time left is shared by the weights left.
+template <class Visit>
+void try_weights(ExpertProblem problem, const RunContext& context, Visit&& visit) {
+  problem.bound = false;
+  const TimeBudget budget(context);
+  for (size_t k = 0; k < std::size(kWeights); ++k) {
+    problem.balance_weight = kWeights[k];
+    const RunContext part = budget.part(1 / static_cast<double>(std::size(kWeights) - k));
+    const bool enough = visit(kWeights[k], *plan_experts(problem, part).best);
+    if (enough || budget.spent() || context.stop.stop_requested()) break;
+  }
+}
+
+double standard_error(const std::vector<double>& values) {
+  const auto n = static_cast<double>(values.size());
+  if (n < 2) return 0;
+  double sum = 0, squares = 0;
+  for (double v : values) sum += v, squares += v * v;
+  return std::sqrt(std::max(0.0, squares - sum * sum / n) / (n - 1) / n);
+}
+
+// Whether a plan waits no longer than another on these steps, by more than chance: the mean difference of
+// balance lies at least its standard error above zero. What is drawn by chance is steps, and maps of layers;
+// the larger error of the two counts.
+bool surely_as_balanced(const ExpertPlan& plan, const ExpertPlan& other, const trace::RoutingProfile& on) {
+  const std::vector<double> ours = step_balance(plan, on), theirs = step_balance(other, on);
+  const auto layers = static_cast<size_t>(plan.layers());
+  std::vector<double> of_layer(layers, 0), of_step(on.steps.size(), 0);
+  double mean = 0;
+  for (size_t k = 0; k < ours.size(); ++k) {
+    const double difference = ours[k] - theirs[k];
+    of_layer[k % layers] += difference / static_cast<double>(of_step.size());
+    of_step[k / layers] += difference / static_cast<double>(layers);
+    mean += difference / static_cast<double>(ours.size());
+  }
+  return mean >= std::max(standard_error(of_layer), standard_error(of_step));
 }
 
 }  // namespace
@@ -56,15 +97,10 @@ std::vector<solve::Scenarios> step_scenarios(const ExpertProblem& problem) {
 std::vector<BalanceTrial> balance_trials(const ExpertProblem& problem, const trace::RoutingProfile& judged,
                                          const RunContext& context) {
   std::vector<BalanceTrial> trials;
-  ExpertProblem weighed = problem;
-  weighed.bound = false;
-  const TimeBudget budget(context);
-  for (size_t k = 0; k < std::size(kWeights); ++k) {
-    weighed.balance_weight = kWeights[k];
-    const RunContext part = budget.part(1 / static_cast<double>(std::size(kWeights) - k));
-    trials.push_back(judge(kWeights[k], *plan_experts(weighed, part).best, problem, judged));
-    if (budget.spent() || context.stop.stop_requested()) break;
-  }
+  try_weights(problem, context, [&](double weight, ExpertPlan plan) {
+    trials.push_back(judge(weight, std::move(plan), problem, judged));
+    return false;
+  });
   trials.push_back(judge(std::numeric_limits<double>::infinity(),
                          lpt_plan(problem.profiles, problem.grid.ranks), problem, judged));
   for (BalanceTrial& trial : trials) {
@@ -76,25 +112,42 @@ std::vector<BalanceTrial> balance_trials(const ExpertProblem& problem, const tra
   return trials;
 }
 
-double choose_balance_weight(const ExpertProblem& problem, const RunContext& context) {
-  if (problem.slots > problem.profiles[0]->experts) return 0;
+double balance_lead(const ExpertProblem& problem, const ExpertPlan& plan) {
+  const ExpertPlan lpt = lpt_plan(problem.profiles, problem.grid.ranks);
+  double least = std::numeric_limits<double>::infinity();
+  for (const trace::RoutingProfile* profile : problem.profiles)
+    least = std::min(least, balancedness(plan, *profile).mean - balancedness(lpt, *profile).mean);
+  return least;
+}
+
+double heavier_weight(double weight) {
+  const double* next = std::upper_bound(std::begin(kWeights), std::end(kWeights), weight);
+  return next == std::end(kWeights) ? weight : *next;
+}
+
+BalanceChoice choose_balance(const ExpertProblem& problem, const RunContext& context) {
+  if (problem.slots > problem.profiles[0]->experts) return {};
   std::vector<trace::ProfileParts> parts;
   for (const trace::RoutingProfile* profile : problem.profiles) {
-    if (profile->steps.size() < 5) return 0;
+    if (profile->steps.size() < 5) return {};
     parts.push_back(trace::split_profile(*profile, .2, profile->step_tokens));
-    if (!parts.back().later) return 0;
+    if (!parts.back().later) return {};
   }
-  if (problem.dispatch == Dispatch::Naive || problem.dispatch == Dispatch::Replicated) return 1;
+  if (problem.dispatch == Dispatch::Naive || problem.dispatch == Dispatch::Replicated) return {.weight = 1};
   ExpertProblem inner = problem;
   inner.profiles.clear();
   for (const trace::ProfileParts& part : parts) inner.profiles.push_back(&part.planned);
-  inner.sweeps = problem.sweeps / 8;
-  const std::vector<BalanceTrial> trials = balance_trials(inner, *parts[0].later, context);
-  for (const BalanceTrial& trial : trials) {
-    if (trial.balance.mean >= trials.back().balance.mean && trial.weight < kWeights[std::size(kWeights) - 1])
-      return trial.weight;
-  }
-  return kWeights[std::size(kWeights) - 1];
+  inner.sweeps = problem.sweeps / 4;
+  const ExpertPlan lpt = lpt_plan(inner.profiles, problem.grid.ranks);
+  BalanceChoice choice{.weight = kLargestWeight};
+  try_weights(inner, context, [&](double weight, const ExpertPlan& plan) {
+    const bool balanced = std::all_of(parts.begin(), parts.end(), [&](const trace::ProfileParts& part) {
+      return surely_as_balanced(plan, lpt, *part.later);
+    });
+    if (balanced) choice = {weight, balance_lead(inner, plan)};
+    return balanced;
+  });
+  return choice;
 }
 
 }  // namespace orrery::place

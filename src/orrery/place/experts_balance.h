@@ -1,6 +1,7 @@
 // Balance against traffic: what a planner gives up of the one for the other, and how much it should.
 #pragma once
 
+#include <limits>
 #include <vector>
 
 #include "orrery/place/experts_search.h"
@@ -29,8 +30,18 @@ std::vector<BalanceTrial> balance_trials(const ExpertProblem& problem, const tra
 constexpr double kWeighingShare = .25;
 
 // The least weight whose plan, made on the first four fifths of the planned part, is as balanced as LPT's on
-// the last fifth; the largest where none is. 0 where there are no steps to judge by, 1 where only balance
-// counts.
-double choose_balance_weight(const ExpertProblem& problem, const RunContext& context);
+// the last fifth of each profile, by more than chance; the largest where none is. 0 where there are no steps
+// to judge by, 1 where only balance counts.
+//
+// A longer search spends balance on traffic at the same weight, so the weight alone does not carry over from
+// these short trials. What does is the lead over LPT on the steps planned on, which that plan needed to lose
+// nothing on others: a plan that has less is to be made with a heavier weight.
+struct BalanceChoice {
+  double weight = 0;
+  double lead = -std::numeric_limits<double>::infinity();
+};
+BalanceChoice choose_balance(const ExpertProblem& problem, const RunContext& context);
+double balance_lead(const ExpertProblem& problem, const ExpertPlan& plan);  // the least of the profiles
+double heavier_weight(double weight);  // the next that is tried; itself where there is none
 
 }  // namespace orrery::place

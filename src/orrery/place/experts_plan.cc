@@ -87,7 +87,7 @@ LoadFigures load_figures(const ExpertPlan& plan, const trace::RoutingProfile& pr
   return figures;
 }
 
-Balancedness balancedness(const ExpertPlan& plan, const trace::RoutingProfile& profile) {
+std::vector<double> step_balance(const ExpertPlan& plan, const trace::RoutingProfile& profile) {
   std::vector<double> values;
   const auto experts = static_cast<size_t>(plan.experts);
   std::vector<double> load(experts);
@@ -98,6 +98,11 @@ Balancedness balancedness(const ExpertPlan& plan, const trace::RoutingProfile& p
       values.push_back(1 / max_over_mean(rank_loads(plan, l, load.data(), Split::Equal)));
     }
   }
+  return values;
+}
+
+Balancedness balancedness(const ExpertPlan& plan, const trace::RoutingProfile& profile) {
+  std::vector<double> values = step_balance(plan, profile);
   if (values.empty()) return {};
   Balancedness result;
   result.mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());

@@ -59,6 +59,8 @@ struct Balancedness {
   double p95 = 1;  // 95 % of steps and layers are at least so balanced
   size_t steps = 0;
 };
+// [step * layers + layer]: mean load over largest load.
+std::vector<double> step_balance(const ExpertPlan& plan, const trace::RoutingProfile& profile);
 Balancedness balancedness(const ExpertPlan& plan, const trace::RoutingProfile& profile);
 
 // Transitions between experts of adjacent layers, under the assumption that a token stays where its expert

@@ -384,14 +384,13 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
     throw InputError(fmt::format(
         "the current map has {} layers of {} experts, the routing {} of {}; expected the same model",
         request.current->layers(), request.current->experts, first.layers(), first.experts));
-  if (!request.problem.balance_weight)
-    request.problem.balance_weight = choose_balance_weight(request.problem, budget.part(kWeighingShare));
-  report.balance_weight = *request.problem.balance_weight;
   // A limited time goes to the plan first; what only tells more about it shares the rest.
   const bool by_phase = request.map_for != MapFor::All;
   const double kept = request.front || request.explore || by_phase ? .5 : 0;
   const RunContext of_plan = budget.part(1 - kept), of_rest = budget.part(kept);
   const double seconds = seconds_of([&] { report.search = plan_experts(request.problem, of_plan); });
+  report.balance_weight = report.search.balance_weight;
+  request.problem.balance_weight = report.balance_weight;
   const TimeBudget rest(of_rest);  // begins here, so that the bound's own time is not taken from it
   tell_what_was_planned(request, report);
   if (request.front)

@@ -72,7 +72,7 @@ struct PhaseFigures {
 
 struct ExpertReport {
   std::string command;
-  solve::SearchResult<ExpertPlan> search;
+  ExpertSearch search;
   PlanFigures ours;
   std::vector<PlanFigures> others;  // contiguous, random, lpt, eplb, two-stage, and "current" where given
   std::vector<std::string> profile_names;

@@ -120,7 +120,15 @@ class Planner {
     }
     anneal(chain, result);
     result.objective /= steps;
-    if (problem_.bound) {
+    return result;
+  }
+
+  // A lower bound beside a plan; those that were proven already keep theirs.
+  void add_bound(solve::SearchResult<ExpertPlan>& result) const {
+    if (!result.proven_over.empty()) return;
+    if (problem_.dispatch == Dispatch::Stay) {
+      solve::CoupledLayers chain = coupled_problem(problem_);
+      const double steps = std::max<double>(1, static_cast<double>(chain.coupling.size()));
       const bool raised = raise_caps(chain.cap, problem_, *result.best);
       const double bound = solve::coupled_lower_bound(
           chain, {.limit = problem_.bound_time, .cut_rounds = problem_.cut_rounds}, context_);
@@ -128,27 +136,22 @@ class Planner {
       result.proven_over =
           fmt::format("all placements of {} experts a rank within the load cap{}, transitions of the profile",
                       profile_.experts / problem_.grid.ranks, raised ? kRaised : "");
+      return;
     }
-    return result;
+    LoadCaps caps = load_caps(problem_, lpt_);
+    const bool raised = raise_caps(caps, problem_, *result.best);
+    bound_home(caps, result);
+    result.proven_over = fmt::format(
+        "all placements of {} experts a rank within the load cap{}, tokens of the profile; "
+        "traffic alone",
+        profile_.experts / problem_.grid.ranks, raised ? kRaised : "");
   }
 
   solve::SearchResult<ExpertPlan> home() {
-    LoadCaps caps = load_caps(problem_, lpt_);
+    const LoadCaps caps = load_caps(problem_, lpt_);
     const solve::Placement start = placement_of(lpt_);
     solve::Placement best(start.size());
-    std::vector<std::vector<float>> together;
-    double tokens = 0;
-    for (const trace::RoutingProfile* profile : problem_.profiles) {
-      const auto of_profile = trace::coactivation(*profile->tokens);
-      tokens += static_cast<double>(profile->tokens->tokens());
-      if (together.empty()) {
-        together = of_profile;
-        continue;
-      }
-      for (size_t l = 0; l < together.size(); ++l) {
-        for (size_t k = 0; k < together[l].size(); ++k) together[l][k] += of_profile[l][k];
-      }
-    }
+    const std::vector<std::vector<float>> together = chosen_together();
     const auto restarts = static_cast<size_t>(problem_.restarts);
     const std::vector<solve::Scenarios> scenarios = step_scenarios(problem_);
     const double weight = problem_.balance_weight.value_or(0);
@@ -188,14 +191,6 @@ class Planner {
     solve::SearchResult<ExpertPlan> result;
     result.best = plan_of(best, profile_, problem_.grid.ranks);
     result.objective = distinct_ranks(best);
-    if (problem_.bound) {
-      const bool raised = raise_caps(caps, problem_, *result.best);
-      bound_home(together, caps, tokens, result);
-      result.proven_over = fmt::format(
-          "all placements of {} experts a rank within the load cap{}, tokens of the profile; "
-          "traffic alone",
-          profile_.experts / problem_.grid.ranks, raised ? kRaised : "");
-    }
     result.stop = context_.stop.stop_requested() ? solve::Stop::Interrupted
                   : cut                          ? solve::Stop::TimeLimit
                                                  : solve::Stop::WorkLimit;
@@ -274,6 +269,9 @@ class Planner {
     std::vector<solve::AnnealResult> found(runs);
     solve::AnnealOptions options;
     options.sweeps = problem_.sweeps / static_cast<double>(large ? 8 : runs);
+    // A swap that is weighed on all steps costs many times one that is not, and longer runs were seen to gain
+    // nothing.
+    if (chain.waiting > 0) options.sweeps /= 4;
     // A phase makes its table of items × places anew, which should not outweigh the swaps tried on it.
     options.proposals = std::max(options.proposals, problem_.grid.ranks / 8.0);
     // A tenth is kept for mixing the runs; a run of its own anneals on all threads.
@@ -314,8 +312,27 @@ class Planner {
 
   ExpertPlan two_stage_start() const { return two_stage_plan(problem_.profiles, problem_.grid); }
 
-  void bound_home(std::vector<std::vector<float>>& together, const LoadCaps& caps, double tokens,
-                  solve::SearchResult<ExpertPlan>& result) const {
+  // coactivation() of all profiles together.
+  std::vector<std::vector<float>> chosen_together() const {
+    std::vector<std::vector<float>> sum;
+    for (const trace::RoutingProfile* profile : problem_.profiles) {
+      auto of_profile = trace::coactivation(*profile->tokens);
+      if (sum.empty()) {
+        sum = std::move(of_profile);
+        continue;
+      }
+      for (size_t l = 0; l < sum.size(); ++l) {
+        for (size_t k = 0; k < sum[l].size(); ++k) sum[l][k] += of_profile[l][k];
+      }
+    }
+    return sum;
+  }
+
+  void bound_home(const LoadCaps& caps, solve::SearchResult<ExpertPlan>& result) const {
+    std::vector<std::vector<float>> together = chosen_together();
+    double tokens = 0;
+    for (const trace::RoutingProfile* profile : problem_.profiles)
+      tokens += static_cast<double>(profile->tokens->tokens());
     std::vector<double> bound(together.size());
     parallel_for(together.size(), 1, context_.threads, [&](size_t begin, size_t end, size_t) {
       for (size_t l = begin; l < end; ++l) {
@@ -415,14 +432,9 @@ solve::CoupledLayers coupled_problem(const ExpertProblem& problem) {
   return chain;
 }
 
-solve::SearchResult<ExpertPlan> plan_experts(const ExpertProblem& problem, const RunContext& context) {
-  check(problem);
-  if (!problem.balance_weight) {
-    const TimeBudget budget(context);
-    ExpertProblem weighed = problem;
-    weighed.balance_weight = choose_balance_weight(problem, budget.part(kWeighingShare));
-    return plan_experts(weighed, budget.part(1));
-  }
+namespace {
+
+solve::SearchResult<ExpertPlan> plan_once(const ExpertProblem& problem, const RunContext& context) {
   if (problem.slots > problem.profiles[0]->experts) {
     solve::SearchResult<ExpertPlan> result;
     result.best = replicate_experts(*problem.profiles[0], problem.grid, problem.slots);
@@ -441,6 +453,34 @@ solve::SearchResult<ExpertPlan> plan_experts(const ExpertProblem& problem, const
     default:
       return planner.balance();
   }
+}
+
+// Weighs balance as heavily as later steps need it.
+ExpertSearch plan_by_lead(ExpertProblem& problem, const RunContext& context) {
+  const TimeBudget budget(context);
+  const BalanceChoice choice = choose_balance(problem, budget.part(kWeighingShare));
+  problem.balance_weight = choice.weight;
+  for (;;) {
+    ExpertSearch result{plan_once(problem, budget.part(1)), *problem.balance_weight};
+    const double heavier = heavier_weight(result.balance_weight);
+    // A limited time is spent on one plan.
+    if (context.time || context.stop.stop_requested() || heavier == result.balance_weight ||
+        balance_lead(problem, *result.best) >= choice.lead)
+      return result;
+    problem.balance_weight = heavier;
+  }
+}
+
+}  // namespace
+
+ExpertSearch plan_experts(const ExpertProblem& problem, const RunContext& context) {
+  check(problem);
+  ExpertProblem weighed = problem;
+  ExpertSearch result = problem.balance_weight
+                            ? ExpertSearch{plan_once(problem, context), *problem.balance_weight}
+                            : plan_by_lead(weighed, context);
+  if (problem.bound) Planner(weighed, context).add_bound(result);
+  return result;
 }
 
 }  // namespace orrery::place

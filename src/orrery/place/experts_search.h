@@ -28,7 +28,7 @@ struct ExpertProblem {
   bool exact = true;        // the chain program where placements are few; off for its own test
   // Waiting for the fullest rank, step by step, against traffic: one percent of the one is worth
   // `balance_weight` percent of the other, both of what LPT has. Absent: the least weight that is as balanced
-  // as LPT on steps that were not planned on (choose_balance_weight). Without steps it plays no role.
+  // as LPT on steps that were not planned on (choose_balance). Without steps it plays no role.
   std::optional<double> balance_weight;
   size_t most_steps = 128;  // steps that are weighed; of more, as many evenly spread ones
   double sweeps = 9600;     // of annealing, over all restarts
@@ -41,7 +41,10 @@ struct ExpertProblem {
 // objective and bound are per transition (`stay`, by the grid's costs), distinct ranks per token and layer
 // (`home`) or mean max/mean load (`naive`, `replicated`). Throws InputError for what cannot be planned:
 // experts that do not divide over ranks without extra slots, traffic asked of counts under `home`.
-solve::SearchResult<ExpertPlan> plan_experts(const ExpertProblem& problem, const RunContext& context);
+struct ExpertSearch : solve::SearchResult<ExpertPlan> {
+  double balance_weight = 0;  // that the plan was made with
+};
+ExpertSearch plan_experts(const ExpertProblem& problem, const RunContext& context);
 
 // The chain that `stay` is planned and bounded on, scaled so that its cost is Σ over layer steps of the cost
 // per transition; and plans as its placements.

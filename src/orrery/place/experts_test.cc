@@ -135,13 +135,14 @@ TEST(ExpertBalance, weight_trades_traffic_for_steps_that_wait_less_on_later_step
     EXPECT_GT(trials[trials.size() - 2].balance.mean, trials.front().balance.mean);
     for (const BalanceTrial& trial : trials) EXPECT_EQ(plan_fault(trial.plan), "");
     // Chosen without the later part, it waits hardly longer than LPT on it and moves less.
-    const double weight = choose_balance_weight(problem, {});
-    problem.balance_weight = weight;
-    const ExpertPlan plan = *plan_experts(problem, {}).best;
-    EXPECT_GE(balancedness(plan, late).mean, trials.back().balance.mean - .01) << name(dispatch);
+    const BalanceChoice choice = choose_balance(problem, {});
+    const ExpertSearch found = plan_experts(problem, {});
+    EXPECT_GE(found.balance_weight, choice.weight);
+    EXPECT_GE(balance_lead(problem, *found.best), choice.lead) << name(dispatch);
+    EXPECT_GE(balancedness(*found.best, late).mean, trials.back().balance.mean) << name(dispatch);
     RunContext two;
     two.threads = 2;
-    EXPECT_EQ(weight, choose_balance_weight(problem, two));
+    EXPECT_EQ(found.balance_weight, plan_experts(problem, two).balance_weight);
   }
 }
 
