@@ -299,7 +299,9 @@ class Planner {
       std::vector<solve::Placement> pool;
       for (const solve::AnnealResult& run : found) pool.push_back(run.placement);
       solve::Placement mixed = solve::recombine(chain, pool);
-      const double cost = solve::descend_coupled(chain, mixed, budget_.part(1));
+      double cost = solve::descend_coupled(chain, mixed, budget_.part(1));
+      if (solve::descend_together(chain, mixed, budget_.part(1)))
+        cost = solve::descend_coupled(chain, mixed, budget_.part(1));
       const solve::AnnealResult joined{mixed, cost, 0, found[best].cut};
       if (violation(joined) <= violation(found[best]) && cost < found[best].cost) found[best] = joined;
     }

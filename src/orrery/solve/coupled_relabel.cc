@@ -227,4 +227,55 @@ Placement recombine(const CoupledLayers& problem, const std::vector<Placement>& 
   return result;
 }
 
+namespace {
+
+// A layer's placements that are one change away: swaps of two items on different places, and of all items of
+// two places in different groups. The placement itself comes first.
+std::vector<std::vector<int>> one_change_away(const CoupledLayers& problem, const std::vector<int>& place) {
+  std::vector<std::vector<int>> result{place};
+  for (size_t i = 0; i < place.size(); ++i) {
+    for (size_t j = i + 1; j < place.size(); ++j) {
+      if (place[i] == place[j]) continue;
+      result.push_back(place);
+      std::swap(result.back()[i], result.back()[j]);
+    }
+  }
+  if (problem.levels.size() < 2) return result;
+  const int group = problem.levels.back().group;
+  for (int g = 0; g < problem.places; ++g) {
+    for (int h = g + 1; h < problem.places; ++h) {
+      if (g / group == h / group) continue;
+      result.push_back(place);
+      for (int& p : result.back()) p = p == g ? h : p == h ? g : p;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+bool descend_together(const CoupledLayers& problem, Placement& placement, const RunContext& context) {
+  constexpr size_t kMostChanges = 64;
+  if (!problem.own.empty() || !problem.twins.empty()) return false;
+  bool any = false;
+  double cost = coupled_cost(problem, placement);
+  while (!context.stop.stop_requested()) {
+    std::vector<Placement> pool;
+    for (size_t l = 0; l < placement.size(); ++l) {
+      const auto changes = one_change_away(problem, placement[l]);
+      if (changes.size() > kMostChanges) return any;
+      // Layers with fewer changes offer themselves unchanged.
+      pool.resize(std::max(pool.size(), changes.size()), placement);
+      for (size_t k = 0; k < changes.size(); ++k) pool[k][l] = changes[k];
+    }
+    Placement together = recombine(problem, pool);
+    const double after = coupled_cost(problem, together);
+    if (after >= cost - 1e-9 * std::abs(cost)) return any;
+    cost = after;
+    placement = std::move(together);
+    any = true;
+  }
+  return any;
+}
+
 }  // namespace orrery::solve

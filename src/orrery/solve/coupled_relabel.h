@@ -36,4 +36,10 @@ double swap_names(const CoupledLayers& problem, Placement& placement, size_t fir
 // rounding.
 Placement recombine(const CoupledLayers& problem, const std::vector<Placement>& found);
 
+// Every layer changed at once by at most one swap of two items, or of two places in different groups, and
+// renamed, as is best for all of them together (recombine), until nothing improves. It leaves local minima of
+// single swaps, which a chain of few items has many of. Only where a layer has at most 64 such changes and
+// the chain neither own costs nor twins; else it changes nothing. True when something changed.
+bool descend_together(const CoupledLayers& problem, Placement& placement, const RunContext& context);
+
 }  // namespace orrery::solve

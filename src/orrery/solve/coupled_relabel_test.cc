@@ -87,5 +87,22 @@ TEST(CoupledRelabel, recombining_is_never_worse_than_the_best_it_was_given) {
   }
 }
 
+TEST(CoupledRelabel, changes_of_all_layers_together_only_improve_and_leave_minima_of_swaps) {
+  Random random(Seed{29});
+  int left = 0;
+  for (int round = 0; round < 20; ++round) {
+    const CoupledLayers problem = random_chain(random, 6, 8, 4, random.index(2) > 0);
+    Placement placement = random_placement(random, problem);
+    const double cost = descend_coupled(problem, placement, {});
+    double violated = 0, violated_after = 0;
+    for (int l = 0; l < 6; ++l) violated += cap_violation(problem, placement, l);
+    left += descend_together(problem, placement, {}) ? 1 : 0;
+    for (int l = 0; l < 6; ++l) violated_after += cap_violation(problem, placement, l);
+    EXPECT_TRUE(coupled_cost(problem, placement) <= cost + 1e-6 || violated_after < violated);
+    EXPECT_LE(violated_after, violated + 1e-9);
+  }
+  EXPECT_GT(left, 0);
+}
+
 }  // namespace
 }  // namespace orrery::solve
