@@ -91,25 +91,39 @@ class Pruner {
              evaluator_.affordable(with(counts));
     };
     const bool one = state_.study().workloads.size() == 1;
+    const double second = 1 / state_.study().base.accelerator()->clock.value();
     for (size_t w = 0; w < state_.study().workloads.size(); ++w) {
+      auto worth = [&](schedule::CoreCounts counts, int64_t makespan) {
+        return worth_alone(with(counts), w, static_cast<double>(makespan) * second);
+      };
       schedule::ListScheduler& greedy = evaluator_.scheduler(with({1, 1}), w);
-      const schedule::ConflictResolution found = schedule::resolve_mirror_conflicts(greedy, allowed);
-      const auto schedules = static_cast<uint64_t>(found.schedules);
+      const schedule::ConflictResolution found = schedule::resolve_mirror_conflicts(greedy, allowed, worth);
+      const auto schedules = static_cast<uint64_t>(found.schedules());
       SearchWork work;
       work.evaluations = one ? schedules : 0;
       work.schedules = schedules;
       evaluator_.add_work(work);
-      for (const schedule::CoreStep& step : found.kept) {
+      for (const schedule::CoreStep& step : found.tried) {
         const DesignPoint design = with(step.counts);
         // With one workload its makespan is all that is asked of the design.
-        if (one) {
-          const double second = 1 / state_.study().base.accelerator()->clock.value();
-          state_.note(design, evaluator_.score(design, {static_cast<double>(step.makespan) * second}));
-        }
+        if (one) state_.note(design, evaluator_.score(design, {static_cast<double>(step.makespan) * second}));
         best = std::max(best, value(state_.record(design)));
       }
     }
     return best;
+  }
+
+  // The objective of one workload, whatever the others do.
+  double worth_alone(const DesignPoint& design, size_t w, double seconds) {
+    switch (state_.study().objective) {
+      case AcceleratorObjective::PerformancePerTdp:
+        return 1 / (seconds * evaluator_.prices().price(design).tdp);
+      case AcceleratorObjective::EnergyDelay:
+        return 1 / (seconds * evaluator_.energy(design, w, seconds));
+      case AcceleratorObjective::Throughput:
+        break;
+    }
+    return 1 / seconds;
   }
 
   // Counts by falling bound until none left could be better.

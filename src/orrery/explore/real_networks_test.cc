@@ -76,8 +76,8 @@ TEST(RealNetworks, branch_and_bound_schedules_few_designs_and_the_pruner_comes_n
       EXPECT_LE(exact.dimension_sets, 12u) << network.file;
       EXPECT_GE(pruned.best_objective(), 0.99 * best) << network.file;
       EXPECT_LE(tree.schedules, 200u) << network.file;
-      EXPECT_GE(mirrored.best_objective(), 0.95 * best) << network.file;
-      EXPECT_LE(mirror.schedules, 250u) << network.file;
+      EXPECT_GE(mirrored.best_objective(), 0.99 * best) << network.file;
+      EXPECT_LE(mirror.schedules, 200u) << network.file;
     }
   }
 }

@@ -144,7 +144,7 @@ void conflicts(WhamWork& work) {
       const double end = static_cast<double>(last.makespan) /
                          static_cast<double>(schedule::criticality(tasks).critical_path);
       worst = std::max(worst, end);
-      most = std::max(most, found.schedules);
+      most = std::max(most, found.schedules());
       row.push_back(
           fmt::format("{:.2f}, {}+{}",
                       static_cast<double>(found.kept.front().makespan) / static_cast<double>(last.makespan),

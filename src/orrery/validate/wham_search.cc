@@ -68,7 +68,8 @@ void validate_wham_search(WhamWork& work) {
                    {"worst end", "% of optimum"}};
   table.keys = 2;
   uint64_t most_schedules = 0, most_sizes = 0;
-  double least_pruner = 1, most_pruner = 0, least_ratio = 1e300, slowest = 0, nested = 1e300;
+  double least_pruner = 1, most_pruner = 0, least_mirror = 1, most_mirror = 0, least_ratio = 1e300,
+         slowest = 0, nested = 1e300;
   bool fewest = true;
   for (const WhamNetwork& network : networks_of(work.request)) {
     for (const auto objective :
@@ -95,12 +96,16 @@ void validate_wham_search(WhamWork& work) {
       most_schedules = std::max(most_schedules, found.exact.schedules);
       most_sizes = std::max(most_sizes, found.exact.dimension_sets);
       const explore::ConvergenceRow *exact = find(found, "exact"), *pruner = find(found, "pruner"),
-                                    *random = find(found, "random"),
+                                    *random = find(found, "random"), *mirror = find(found, "pruner, mirror"),
                                     *mappings = find(found, "bayesian, mappings");
       if (exact) slowest = std::max(slowest, exact->median_seconds);
       if (pruner) {
         least_pruner = std::min(least_pruner, pruner->worst_objective);
         most_pruner = std::max(most_pruner, pruner->median_schedules);
+      }
+      if (mirror) {
+        least_mirror = std::min(least_mirror, mirror->worst_objective);
+        most_mirror = std::max(most_mirror, mirror->median_schedules);
       }
       if (exact && random)
         least_ratio = std::min(least_ratio, random->median_schedules / exact->median_schedules);
@@ -127,6 +132,9 @@ void validate_wham_search(WhamWork& work) {
   work.ask("7: pruner, hysteresis 1, at least", "99 % of the optimum",
            fmt::format("{:.2f} %", 100 * least_pruner), least_pruner >= .99);
   work.ask("7: its schedules, at most", "200", fmt::format("{:.0f}", most_pruner), most_pruner <= 200);
+  work.ask("7: the same with counts of cores by mirror conflicts, at least", "99 % in 200 schedules",
+           fmt::format("{:.2f} % in {:.0f}", 100 * least_mirror, most_mirror),
+           least_mirror >= .99 && most_mirror <= 200);
   work.ask("8: exact search of the grid, slowest", "1 s", fmt::format("{:.3f} s", slowest), slowest <= 1);
   work.ask("9: random over branch and bound, schedules, at least", "31 x",
            fmt::format("{:.0f} x", least_ratio), least_ratio >= 31);

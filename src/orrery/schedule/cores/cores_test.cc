@@ -243,7 +243,7 @@ TEST(MirrorConflicts, end_where_no_core_helps_in_few_schedules) {
   ListScheduler scheduler(graph);
   ConflictResolution found = resolve_mirror_conflicts(scheduler, [](CoreCounts) { return true; });
   EXPECT_LE(found.kept.back().makespan, scheduler.criticality().critical_path * 1.01);
-  EXPECT_LE(found.schedules, 12);
+  EXPECT_LE(found.schedules(), 12);
   EXPECT_GT(found.kept.front().makespan, 1.3 * static_cast<double>(found.kept.back().makespan));
   for (size_t i = 1; i < found.kept.size(); ++i)
     EXPECT_LT(found.kept[i].makespan, found.kept[i - 1].makespan);
@@ -254,7 +254,7 @@ TEST(MirrorConflicts, stay_within_what_is_affordable) {
   ListScheduler scheduler(graph);
   ConflictResolution found = resolve_mirror_conflicts(scheduler, [](CoreCounts c) { return c.matrix < 2; });
   for (const CoreStep& step : found.kept) EXPECT_LT(step.counts.matrix, 2);
-  EXPECT_LE(found.schedules, 4);
+  EXPECT_LE(found.schedules(), 4);
 }
 
 TEST(MirrorConflicts, a_chain_is_worth_one_core_of_each_kind) {
@@ -263,7 +263,7 @@ TEST(MirrorConflicts, a_chain_is_worth_one_core_of_each_kind) {
   for (int i = 0; i < 30; ++i) last = graph.add({5, static_cast<uint8_t>(1 + i % 3), graph::kNone}, {last});
   ListScheduler scheduler(graph);
   ConflictResolution found = resolve_mirror_conflicts(scheduler, [](CoreCounts) { return true; });
-  EXPECT_EQ(found.schedules, 1);
+  EXPECT_EQ(found.schedules(), 1);
   EXPECT_EQ(found.kept.back().counts, (CoreCounts{1, 1}));
 }
 

@@ -39,12 +39,15 @@ size_t wanted_kind(ListScheduler& scheduler, const CoreSchedule& s, const Tabu& 
 
 ConflictResolution resolve_mirror_conflicts(ListScheduler& scheduler,
                                             const std::function<bool(CoreCounts)>& affordable,
-                                            double least_gain) {
+                                            const WorthOfCounts& worth, double least_gain) {
+  auto worth_of = [&](CoreCounts counts, int64_t makespan) {
+    return worth ? worth(counts, makespan) : 1 / static_cast<double>(makespan);
+  };
   const double ideal = static_cast<double>(scheduler.critical_path()) * (1 + least_gain);
   ConflictResolution result;
   CoreSchedule current = scheduler.schedule({});
-  result.schedules = 1;
   result.kept.push_back({current.counts, current.makespan});
+  result.tried = result.kept;
   Tabu tabu{};
   bool together = false;  // both kinds were tried at once since the last gain
   while (static_cast<double>(current.makespan) > ideal) {
@@ -59,10 +62,12 @@ ConflictResolution resolve_mirror_conflicts(ListScheduler& scheduler,
       break;
     }
     bool gained = false;
-    if (affordable(next)) {
+    const double least_worth = worth_of(current.counts, current.makespan) * (1 + least_gain);
+    const int64_t bound = makespan_bound(scheduler.graph(), scheduler.criticality(), next);
+    if (affordable(next) && worth_of(next, bound) > least_worth) {
       CoreSchedule tried = scheduler.schedule(next);
-      ++result.schedules;
-      gained = static_cast<double>(tried.makespan) < static_cast<double>(current.makespan) * (1 - least_gain);
+      result.tried.push_back({tried.counts, tried.makespan});
+      gained = worth_of(tried.counts, tried.makespan) > least_worth;
       if (gained) current = std::move(tried);
     }
     if (gained) {

@@ -70,9 +70,9 @@ TEST(RealGraphs, mirror_conflicts_end_near_the_critical_path_in_at_most_twelve_s
       double ratio =
           static_cast<double>(last.makespan) / static_cast<double>(scheduler.criticality().critical_path);
       EXPECT_LE(ratio, 1.01) << network << " " << shape.columns;
-      EXPECT_LE(found.schedules, 12) << network << " " << shape.columns;
+      EXPECT_LE(found.schedules(), 12) << network << " " << shape.columns;
       EXPECT_EQ(broken_schedule(tasks, scheduler.schedule(last.counts)), "");
-      most = std::max(most, found.schedules);
+      most = std::max(most, found.schedules());
       worst = std::max(worst, ratio);
       std::string key = network + "_" + std::to_string(shape.columns) + "_" + std::to_string(shape.lanes);
       double gain = static_cast<double>(found.kept.front().makespan) / static_cast<double>(last.makespan);
