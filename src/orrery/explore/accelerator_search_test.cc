@@ -164,6 +164,20 @@ TEST(AcceleratorSearch, ended_early_it_has_a_best_and_a_bound) {
   EXPECT_GE(at_once.result.bound, best);
 }
 
+TEST(AcceleratorSearch, time_is_looked_at_within_a_batch_of_designs) {
+  AcceleratorStudy study = random_study(3, 4, 2000);
+  SearchOptions options;
+  options.search = AcceleratorSearch::Exhaustive;
+  RunContext context;
+  context.threads = 1;
+  context.time = Seconds(0.01);
+  const AcceleratorPlan cut = plan_accelerator(study, options, context);
+  EXPECT_EQ(cut.result.stop, solve::Stop::TimeLimit);
+  EXPECT_TRUE(cut.result.best);
+  EXPECT_LT(cut.work.evaluations, cut.work.feasible_designs);
+  EXPECT_GE(cut.result.bound, cut.result.objective);
+}
+
 TEST(AcceleratorSearch, names_what_is_short_when_nothing_is_feasible) {
   AcceleratorStudy study = random_study(3);
   study.limits.area = SquareMetres(1e-6);

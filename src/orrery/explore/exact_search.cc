@@ -26,6 +26,7 @@ struct Open {
   }
 };
 
+constexpr size_t kLooks = 64;  // designs that are bounded between two looks at the clock
 constexpr double kNever = -std::numeric_limits<double>::infinity();
 
 }  // namespace
@@ -38,7 +39,7 @@ SearchEnd search_exactly(SearchState& state) {
   std::vector<Open> first;
   first.reserve(designs.size());
   for (size_t i = 0; i < designs.size(); ++i) {
-    if (i % 4096 == 0 && state.must_end()) return {*state.ended(), {}, {}};
+    if (i % kLooks == 0 && state.must_end()) return {*state.ended(), {}, {}};
     const double bound = evaluator.work_bound(designs[i]);
     if (bound == kNever) continue;
     first.push_back(
@@ -85,7 +86,7 @@ SearchEnd search_exhaustively(SearchState& state) {
     std::vector<SearchWork> work(bounds.size());
     parallel_for(count, kChunk, state.context().threads, [&](size_t begin, size_t stop, size_t chunk) {
       DesignEvaluator evaluator(state.study(), state.evaluator().costs());
-      for (size_t i = begin; i < stop && !state.context().stop.stop_requested(); ++i) {
+      for (size_t i = begin; i < stop && !state.interrupted(); ++i) {
         const DesignPoint& design = designs[start + i];
         bounds[chunk] = std::max(bounds[chunk], evaluator.critical_path_bound(design));
         scores[i] = evaluator.evaluate(design);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <tuple>
 
 #include "orrery/explore/search_state.h"
 #include "orrery/explore/workload_graph.h"
@@ -177,108 +178,79 @@ class Planner {
     return design;
   }
 
-  // For each time as threshold, every stage takes its design of least power that keeps it; the best by the
-  // bottleneck alone are simulated. Never worse than `start`.
-  PipelineDesign mosaic(size_t m, const PipelineDesign& start) const {
-    const std::vector<const StageTimes*> stages = stages_of(m);
-    std::vector<double> thresholds;
-    for (const StageTimes& times : times_.at(m)) {
-      for (size_t c = 0; c < candidates_.size(); ++c) thresholds.push_back(times.both(c));
+  // What the first stages of a pipeline take together: the closed form needs no more of them.
+  struct Partial {
+    double sum = 0, longest = 0, power = 0;
+    std::vector<size_t> designs;  // one a distinct stage
+    bool beats(const Partial& other) const {
+      return sum <= other.sum && longest <= other.longest && power <= other.power;
     }
-    std::sort(thresholds.begin(), thresholds.end());
-    thresholds.erase(std::unique(thresholds.begin(), thresholds.end()), thresholds.end());
-    struct Choice {
-      double value;
-      std::vector<size_t> designs;
-    };
-    std::vector<Choice> choices;
-    // By distinct stage: candidates by falling time give, at each threshold, the least power so far.
-    std::vector<std::vector<size_t>> by_time;
-    for (const StageTimes& times : times_.at(m)) {
-      std::vector<size_t> order(candidates_.size());
-      std::iota(order.begin(), order.end(), size_t{0});
-      std::sort(order.begin(), order.end(),
-                [&](size_t a, size_t b) { return times.both(a) < times.both(b); });
-      by_time.push_back(std::move(order));
+  };
+
+  // Those that no other beats in all three, by rising sum.
+  static std::vector<Partial> undominated(std::vector<Partial> partials) {
+    std::stable_sort(partials.begin(), partials.end(), [](const Partial& a, const Partial& b) {
+      return std::tie(a.sum, a.longest, a.power) < std::tie(b.sum, b.longest, b.power);
+    });
+    std::vector<Partial> kept;
+    for (Partial& partial : partials) {
+      if (std::none_of(kept.begin(), kept.end(), [&](const Partial& k) { return k.beats(partial); }))
+        kept.push_back(std::move(partial));
     }
-    std::vector<size_t> next(by_time.size(), 0), least(by_time.size(), SIZE_MAX);
-    for (double threshold : thresholds) {
-      bool all = true;
-      double power = 0, longest = 0, sum = 0;
-      for (size_t d = 0; d < by_time.size(); ++d) {
-        const StageTimes& times = times_.at(m)[d];
-        while (next[d] < by_time[d].size() && times.both(by_time[d][next[d]]) <= threshold) {
-          const size_t c = by_time[d][next[d]++];
-          if (least[d] == SIZE_MAX || tdp_[c] < tdp_[least[d]]) least[d] = c;
+    return kept;
+  }
+
+  // All choices of a design for each distinct stage that could be best by the closed form, which rises with
+  // the sum of times, the longest and the power: stage by stage, without what another choice beats.
+  std::vector<Partial> choices_of(size_t m) const {
+    std::vector<Partial> partials = {{}};
+    for (size_t d = 0; d < times_.at(m).size(); ++d) {
+      const StageTimes& times = times_.at(m)[d];
+      const int copies = study_.models[m].stages[d].copies;
+      std::vector<Partial> own;
+      for (size_t c = 0; c < candidates_.size(); ++c)
+        own.push_back({copies * times.both(c), times.both(c), copies * tdp_[c], {c}});
+      own = undominated(std::move(own));
+      std::vector<Partial> longer;
+      for (const Partial& partial : partials) {
+        for (const Partial& choice : own) {
+          Partial both{partial.sum + choice.sum, std::max(partial.longest, choice.longest),
+                       partial.power + choice.power, partial.designs};
+          both.designs.push_back(choice.designs[0]);
+          longer.push_back(std::move(both));
         }
-        all = all && least[d] != SIZE_MAX;
-        if (!all) break;
-        const int copies = study_.models[m].stages[d].copies;
-        power += copies * tdp_[least[d]];
-        sum += copies * times.both(least[d]);
-        longest = std::max(longest, times.both(least[d]));
       }
-      if (!all) continue;
-      const double time = sum + (study_.models[m].micro_batches - 1) * longest;
-      Choice choice{stage_objective(study_.base.objective, time, power), {}};
-      for (size_t d = 0; d < by_time.size(); ++d)
-        choice.designs.insert(choice.designs.end(), static_cast<size_t>(study_.models[m].stages[d].copies),
-                              least[d]);
-      choices.push_back(std::move(choice));
+      partials = undominated(std::move(longer));
     }
+    return partials;
+  }
+
+  // The best by the closed form are simulated. Never worse than `start`.
+  PipelineDesign mosaic(size_t m, const PipelineDesign& start) const {
+    const PipelineModel& model = study_.models[m];
+    double transfers = 0, update = 0;
+    for (const PipelineStage& stage : model.stages) {
+      transfers += 2 * stage.copies * stage.transfer.value();
+      update = std::max(update, stage.update.value());
+    }
+    std::vector<Partial> choices = choices_of(m);
+    auto value = [&](const Partial& choice) {
+      return stage_objective(study_.base.objective,
+                             choice.sum + transfers + (model.micro_batches - 1) * choice.longest + update,
+                             choice.power);
+    };
     std::stable_sort(choices.begin(), choices.end(),
-                     [](const Choice& a, const Choice& b) { return a.value > b.value; });
+                     [&](const Partial& a, const Partial& b) { return value(a) > value(b); });
     PipelineDesign best = start;
-    auto offer = [&](const std::vector<size_t>& choice) {
+    const std::vector<const StageTimes*> stages = stages_of(m);
+    for (size_t i = 0; i < std::min(kSimulated, choices.size()); ++i) {
+      std::vector<size_t> choice;
+      for (size_t d = 0; d < model.stages.size(); ++d)
+        choice.insert(choice.end(), static_cast<size_t>(model.stages[d].copies), choices[i].designs[d]);
       PipelineDesign found = design(m, stages, choice);
       if (found.objective > best.objective) best = std::move(found);
-    };
-    for (size_t i = 0; i < std::min(kSimulated, choices.size()); ++i) {
-      offer(choices[i].designs);
-      offer(descended(m, choices[i].designs));
     }
     return best;
-  }
-
-  // The objective by the closed form.
-  double closed_objective(size_t m, const std::vector<size_t>& choice) const {
-    const PipelineModel& model = study_.models[m];
-    double sum = 0, longest = 0, update = 0, power = 0;
-    size_t s = 0;
-    for (size_t d = 0; d < model.stages.size(); ++d) {
-      update = std::max(update, model.stages[d].update.value());
-      for (int copy = 0; copy < model.stages[d].copies; ++copy, ++s) {
-        const double both = times_.at(m)[d].both(choice[s]);
-        sum += both + 2 * model.stages[d].transfer.value();
-        longest = std::max(longest, both);
-        power += tdp_[choice[s]];
-      }
-    }
-    return stage_objective(study_.base.objective, sum + (model.micro_batches - 1) * longest + update, power);
-  }
-
-  // A stage's least power is not yet its best: each distinct stage in turn takes the design with which the
-  // whole is worth most, until none changes.
-  std::vector<size_t> descended(size_t m, std::vector<size_t> choice) const {
-    double best = closed_objective(m, choice);
-    for (bool changed = true; changed;) {
-      changed = false;
-      size_t first = 0;
-      for (const PipelineStage& stage : study_.models[m].stages) {
-        const auto begin = static_cast<std::ptrdiff_t>(first);
-        for (size_t c = 0; c < candidates_.size(); ++c) {
-          std::vector<size_t> tried = choice;
-          std::fill_n(tried.begin() + begin, stage.copies, c);
-          const double value = closed_objective(m, tried);
-          if (value <= best * (1 + 1e-12)) continue;
-          best = value;
-          choice = std::move(tried);
-          changed = true;
-        }
-        first += static_cast<size_t>(stage.copies);
-      }
-    }
-    return choice;
   }
 
   const PipelineStudy& study_;

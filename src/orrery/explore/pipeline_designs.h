@@ -5,8 +5,8 @@
 // times t_s = forward + backward, m micro-batches, is priced by
 //   T = Σ_s (t_s + 2 c_s) + (m − 1) · max_s t_s + max_s u_s      c: one transfer, u: all-reduce and update
 // which is exact for equal stages, and the winners by the event simulation of schedule/pipeline.h. A mosaic
-// is exact for throughput over Σ TDP by that formula's bottleneck: for each candidate time as threshold every
-// stage takes its design of least TDP that keeps it, and the best 16 are simulated.
+// is exact by that formula: of every stage's candidates, and of every first few stages together, only those
+// are kept that no other beats in sum of times, longest time and power, and the best 16 are simulated.
 #pragma once
 
 #include <string>

@@ -35,6 +35,10 @@ class SearchState {
   // Whether the run must end: stop, time, evaluations, or the target that was asked for; keeps the reason.
   bool must_end();
   std::optional<solve::Stop> ended() const { return ended_; }
+  // Of these, what may come at any moment: stop and time. On any thread.
+  bool interrupted() const {
+    return context_.stop.stop_requested() || (context_.time && elapsed() >= context_.time->value());
+  }
 
   bool found() const { return best_.has_value(); }
   double best_objective() const { return best_ ? records_[*best_].objective : -1; }
