@@ -118,7 +118,8 @@ Fp32Model fit_fp32_law(const Fp32Data& data, Fp32Purpose purpose, const std::set
   fit.threads = options.threads;
   std::vector<learn::FitParameter> parameters;
   for (const Fp32Parameter& p : fp32_parameters())
-    parameters.push_back({.name = std::string(p.name), .prior = p.centre, .spread = p.spread});
+    parameters.push_back(
+        {.name = std::string(p.name), .prior = p.centre, .spread = p.spread, .high = p.most});
   Fp32Constants constants = central_fp32_constants();
   for (int round = 0; round < options.rounds; ++round) {
     auto shared = [&](std::span<const double> x, std::span<double> out) {

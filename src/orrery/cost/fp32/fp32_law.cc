@@ -56,7 +56,7 @@ constexpr Fp32Parameter kParameters[] = {
     {"hold_split", &Fp32Constants::hold_split, .6, .1},
     {"hold_one", &Fp32Constants::hold_one, 1., .05},
     {"reread_hold", &Fp32Constants::reread_hold, .6, .15},
-    {"idle_tile", &Fp32Constants::idle_tile, .8, .2},
+    {"idle_tile", &Fp32Constants::idle_tile, .8, .2, 1},  // beyond 1, more work in a tile would draw less
     {"issue", &Fp32Constants::issue, 16, .4},
     {"issue_power", &Fp32Constants::issue_power, 1.2, .4},
     {"issue_power_cdna", &Fp32Constants::issue_power_cdna, .35, .4},

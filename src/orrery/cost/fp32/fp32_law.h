@@ -29,6 +29,7 @@
 
 #include <array>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string_view>
 
@@ -85,7 +86,7 @@ struct Fp32Constants {
   double published_power;       // sustained rate here over a published one
   double hold_split, hold_one;  // of L2 that holds a repeated call's tensors
   double reread_hold;           // of L2 that holds rows in flight
-  double idle_tile;             // of the power that a tile's empty part draws: an exponent
+  double idle_tile;             // of the power that a tile's empty part draws: an exponent, at most 1
   double issue, issue_power, issue_power_cdna, issue_softmax,
       issue_norm;                                         // elements a clock and multiprocessor
   double issue_random;                                    // the same, where each draws a number
@@ -97,6 +98,7 @@ struct Fp32Parameter {
   std::string_view name;
   double Fp32Constants::*field;
   double centre, spread;  // of the logarithm, from general knowledge: the prior of the fit
+  double most = std::numeric_limits<double>::infinity();
 };
 std::span<const Fp32Parameter> fp32_parameters();
 Fp32Constants central_fp32_constants();

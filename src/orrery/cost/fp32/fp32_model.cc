@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "orrery/base/document.h"
 #include "orrery/base/text.h"
@@ -27,6 +28,25 @@ constexpr EffectField kEffects[] = {{"rate", &Fp32Effects::rate},
                                     {"memory", &Fp32Effects::memory},
                                     {"launch", &Fp32Effects::launch}};
 constexpr size_t kRate = 0;  // in kFp32EffectFields
+
+// Dimensions of which a call can do half: more work holds them.
+std::span<double Fp32Call::*const> halved(Fp32Class kernel) {
+  static constexpr double Fp32Call::*kProduct[] = {&Fp32Call::m, &Fp32Call::n, &Fp32Call::k};
+  static constexpr double Fp32Call::*kVector[] = {&Fp32Call::rows};
+  if (is_product(kernel)) return kProduct;
+  return kVector;
+}
+
+Fp32Call half(Fp32Call call, double Fp32Call::*dimension) {
+  const double whole = call.*dimension, part = std::floor(whole / 2);
+  call.*dimension = part;
+  if (!is_product(call.kernel)) {
+    call.read *= part / whole;
+    call.written *= part / whole;
+    call.shared = std::min(call.shared, call.written);
+  }
+  return call;
+}
 
 Bound bound_of(const Fp32Parts& p) {
   if (p.time <= p.host || p.start > p.body) return Bound::Launch;
@@ -72,22 +92,56 @@ Fp32Model::Target Fp32Model::target(const hardware::Device& device) const {
   return target;
 }
 
-Fp32Cost Fp32Model::price(const Fp32Call& call, const Target& target, Fp32Setting setting) const {
-  Fp32Cost cost;
-  cost.parts = fp32_law(call, target.device, contents_.constants, target.effects, setting);
-  const Fp32Features features = fp32_features(call, cost.parts, target.device);
+struct Fp32Model::Alone {
+  Fp32Parts parts;
+  double time = 0, most = 0;  // s; the most that it, or any part of it, could take
+};
+
+Fp32Model::Alone Fp32Model::alone(const Fp32Call& call, const Target& target, Fp32Setting setting) const {
+  Alone alone;
+  alone.parts = fp32_law(call, target.device, contents_.constants, target.effects, setting);
+  const Fp32Parts& parts = alone.parts;
+  const Fp32Features features = fp32_features(call, parts, target.device);
   const size_t kernel = static_cast<size_t>(call.kernel);
   const learn::BoostedTrees& trees = contents_.residual[kernel];
   const double share = target.measured ? 1 : contents_.residual_share;
   const double residual =
-      trees.columns() == 0 ? 0 : std::clamp(share * trees.predict(features), -kMostResidual, kMostResidual);
+      trees.columns() == 0 ? 0 : share * std::clamp(trees.predict(features), -kMostResidual, kMostResidual);
   // Of linears the trees learn how well tiles fill the lanes, which has no say where power sets the pace;
   // batched products run one kernel, whose power they know too.
   const double body = call.kernel == Fp32Class::Batched
-                          ? cost.parts.body * std::exp(residual)
-                          : std::max(cost.parts.uncapped * std::exp(residual), cost.parts.power);
-  cost.time = std::max(cost.parts.host, cost.parts.start + std::max(body, fp32_floor(call, target.device)));
+                          ? parts.body * std::exp(residual)
+                          : std::max(parts.uncapped * std::exp(residual), parts.power);
+  alone.time = std::max(parts.host, parts.start + std::max(body, fp32_floor(call, target.device)));
+  // The law falls with more work only where a width becomes a multiple of 4.
+  const double misaligned = is_product(call.kernel) ? 1 + contents_.constants.unaligned : 1;
+  alone.most = std::max(parts.host, parts.start + parts.body * misaligned * std::exp(share * kMostResidual));
+  return alone;
+}
+
+// What trees learned of other sizes, and widths that become aligned, may turn more work into less time:
+// `time` is at least that of every call that the whole holds, halved in its dimensions from `first` on, again
+// and again. The law prunes: what it gives a half bounds all that follows.
+void Fp32Model::lengthen(const Fp32Call& call, const Alone& whole, const Target& target, Fp32Setting setting,
+                         size_t first, double* time) const {
+  const auto dimensions = halved(call.kernel);
+  for (size_t d = first; d < dimensions.size(); ++d) {
+    if (call.*dimensions[d] < 2 || whole.most <= *time) continue;
+    const Fp32Call part = half(call, dimensions[d]);
+    const Alone less = alone(part, target, setting);
+    *time = std::max(*time, less.time);
+    lengthen(part, less, target, setting, d, time);
+  }
+}
+
+Fp32Cost Fp32Model::price(const Fp32Call& call, const Target& target, Fp32Setting setting) const {
+  const Alone whole = alone(call, target, setting);
+  Fp32Cost cost;
+  cost.parts = whole.parts;
+  cost.time = whole.time;
+  lengthen(call, whole, target, setting, 0, &cost.time);
   cost.sustained = std::max(cost.time, cost.parts.start + cost.parts.capped);
+  const size_t kernel = static_cast<size_t>(call.kernel);
   const Fp32Band& errors =
       (target.device.family == Fp32Family::Cdna ? contents_.band : contents_.nvidia_band)[kernel];
   const BandFactors band =
@@ -133,7 +187,7 @@ Fp32Model Fp32Model::from_json(std::string text, const std::string& file) {
   Contents contents;
   const Node& constants = root.at("constants");
   for (const Fp32Parameter& p : fp32_parameters())
-    contents.constants.*p.field = constants.at(p.name).as_number(1e-9, 1e9);
+    contents.constants.*p.field = constants.at(p.name).as_number(1e-9, std::min(p.most, 1e9));
   contents.residual_share = root.at("residual_share").as_number(0, 1);
   for (const Node& entry : root.at("gpus").items()) {
     Measured measured;

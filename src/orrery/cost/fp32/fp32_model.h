@@ -58,6 +58,9 @@ class Fp32Model {
   Fp32Cost price(const Fp32Call& call, const Target& target, Fp32Setting setting) const;
 
  private:
+  struct Alone;  // the time of a call by law and trees
+  Alone alone(const Fp32Call&, const Target&, Fp32Setting) const;
+  void lengthen(const Fp32Call&, const Alone&, const Target&, Fp32Setting, size_t first, double* time) const;
   Contents contents_;
 };
 

@@ -63,9 +63,8 @@ TEST(Fp32Model, a_call_from_the_host_costs_more_than_a_kernel_in_a_stream) {
             model.price(call, target, Fp32Setting::InModel).time + 10e-6);
 }
 
-// Twice as much of one dimension, over all GPUs and kinds of kernels. Tiles that fit better, and residuals
-// that were learned, may still make it a little faster, as kernels do.
-TEST(Fp32Model, twice_the_work_is_seldom_faster_and_never_by_much) {
+// Twice as much of one dimension, over all GPUs, measured or not, and kinds of kernels.
+TEST(Fp32Model, twice_the_work_is_never_faster) {
   const Fp32Model model = shipped();
   std::vector<Fp32Model::Target> targets;
   for (const char* gpu : {"p4", "p100", "v100", "t4", "a100-pcie-40gb", "l4", "h100", "mi210", "rtx-4090"})
@@ -75,8 +74,7 @@ TEST(Fp32Model, twice_the_work_is_seldom_faster_and_never_by_much) {
     return std::floor(std::exp2(most * static_cast<double>(random.index(1000)) / 1000));
   };
   constexpr size_t kPairs = 20'000;
-  size_t law_faster = 0, faster = 0;
-  double worst = 0;
+  size_t faster = 0;
   for (size_t i = 0; i < kPairs; ++i) {
     Fp32Call call;
     call.kernel = static_cast<Fp32Class>(random.index(kFp32Classes));
@@ -97,14 +95,10 @@ TEST(Fp32Model, twice_the_work_is_seldom_faster_and_never_by_much) {
     const Fp32Model::Target& target = targets[random.index(targets.size())];
     for (Fp32Setting setting : {Fp32Setting::InModel, Fp32Setting::FromHost}) {
       const Fp32Cost once = model.price(call, target, setting), more = model.price(twice, target, setting);
-      law_faster += more.parts.time < once.parts.time * (1 - 1e-9);
-      faster += more.time < once.time;
-      worst = std::max(worst, once.time / more.time - 1);
+      faster += more.time < once.time * (1 - 1e-12);
     }
   }
-  EXPECT_LT(law_faster, 2 * kPairs / 50);
-  EXPECT_LT(faster, 2 * kPairs / 15);
-  EXPECT_LT(worst, .3);
+  EXPECT_EQ(faster, 0U);
 }
 
 TEST(Fp32Law, power_binds_long_products_of_a_small_card_and_short_ones_less) {
