@@ -31,7 +31,7 @@ struct ExpertProblem {
   // as LPT on steps that were not planned on (choose_balance). Without steps it plays no role.
   std::optional<double> balance_weight;
   size_t most_steps = 128;  // steps that are weighed; of more, as many evenly spread ones
-  double sweeps = 9600;     // of annealing, over all restarts
+  double sweeps = 8000;     // of annealing, over all restarts
   int restarts = 8;
   bool bound = true;
   Seconds bound_time{3};
