@@ -11,7 +11,7 @@
 namespace orrery::place {
 namespace {
 
-constexpr double kWeights[] = {0, .25, .5, .75, 1, 1.5, 2, 4, 8, 32};
+constexpr double kWeights[] = {0, .25, .5, .75, 1, 1.25, 1.5, 2, 3, 4, 8, 32};
 constexpr double kLargestWeight = kWeights[std::size(kWeights) - 1];
 
 BalanceTrial judge(double weight, ExpertPlan plan, const ExpertProblem& problem,

@@ -258,6 +258,9 @@ std::string sensitivity_section(const ShownJson& report) {
 std::string transfer_section(const ShownJson& report) {
   if (report.size("/transfer") == 0) return {};
   std::string rows;
+  bool crossings = false;
+  for (size_t i = 0; i < report.size("/transfer"); ++i)
+    crossings = crossings || report.known(at("transfer", i) + "/cross_gpu_fraction");
   for (size_t i = 0; i < report.size("/transfer"); ++i) {
     std::string pointer = at("transfer", i);
     bool worse = report.value(pointer + "/max_over_mean_load") >
@@ -266,21 +269,27 @@ std::string transfer_section(const ShownJson& report) {
             report.text(pointer + "/judged_on") +
             fmt::format("</td><td class=\"num{}\">", worse ? " bad" : "") +
             report.number(pointer + "/max_over_mean_load", 1, 3) + "</td><td class=\"num\">" +
-            report.number(pointer + "/contiguous_max_over_mean_load", 1, 3) + "</td><td class=\"num\">" +
-            report.number(pointer + "/cross_gpu_fraction", kPercent, 1) + "</td><td class=\"num\">" +
-            report.number(pointer + "/contiguous_cross_gpu_fraction", kPercent, 1) + "</td></tr>\n";
+            report.number(pointer + "/contiguous_max_over_mean_load", 1, 3) + "</td>";
+    if (crossings)
+      rows += "<td class=\"num\">" + report.number(pointer + "/cross_gpu_fraction", kPercent, 1) +
+              "</td><td class=\"num\">" +
+              report.number(pointer + "/contiguous_cross_gpu_fraction", kPercent, 1) + "</td>";
+    rows += "</tr>\n";
   }
-  return "<section id=\"transfer\">\n<h2>How it does on each kind of text</h2>\n<p>The plan judged on "
-         "each profile. Red: "
-         "more uneven there than doing nothing.</p>\n<div class=\"scroll\" role=\"region\" tabindex=\"0\" "
-         "aria-label=\"Transfer\">\n<table>\n"
-         "<thead><tr><th scope=\"col\">Plan made on</th><th scope=\"col\">judged on</th><th scope=\"col\" "
-         "class=\"num\">Load, "
-         "max/mean</th><th scope=\"col\" class=\"num\">contiguous</th><th scope=\"col\" class=\"num\">Leaves "
-         "its GPU <span "
-         "class=\"unit\">%</span></th><th scope=\"col\" class=\"num\">contiguous <span "
-         "class=\"unit\">%</span></th></tr></thead>\n<tbody>\n" +
-         rows + "</tbody></table></div>\n</section>\n";
+  return std::string(
+             "<section id=\"transfer\">\n<h2>How it does on each kind of text</h2>\n<p>The plan judged on "
+             "each profile. Red: "
+             "more uneven there than doing nothing.</p>\n<div class=\"scroll\" role=\"region\" "
+             "tabindex=\"0\" "
+             "aria-label=\"Transfer\">\n<table>\n"
+             "<thead><tr><th scope=\"col\">Plan made on</th><th scope=\"col\">judged on</th><th "
+             "scope=\"col\" "
+             "class=\"num\">Load, "
+             "max/mean</th><th scope=\"col\" class=\"num\">contiguous</th>") +
+         (crossings ? "<th scope=\"col\" class=\"num\">Leaves its GPU <span class=\"unit\">%</span></th>"
+                      "<th scope=\"col\" class=\"num\">contiguous <span class=\"unit\">%</span></th>"
+                    : "") +
+         "</tr></thead>\n<tbody>\n" + rows + "</tbody></table></div>\n</section>\n";
 }
 
 std::string phases_section(const ShownJson& report) {

@@ -128,7 +128,14 @@ ExpertsPage experts_page(const place::ExpertReport& report, const std::vector<st
     page.transfer.push_back(row);
   }
   if (report.shortfall) page.warnings.push_back(report.shortfall_note);
-  page.notes = report.notes;
+  // What stands above as a warning is not told twice.
+  for (const std::string& note : report.notes) {
+    if (!report.shortfall || !note.ends_with(report.shortfall_note)) page.notes.push_back(note);
+  }
+  if (report.grid.nodes() == 1) {  // nothing leaves the only node
+    for (ExpertCandidate& candidate : page.candidates) candidate.figures.cross_node_fraction = kUnknown;
+    for (ExpertSensitivity& row : page.sensitivity) row.figures.cross_node_fraction = kUnknown;
+  }
   if (page.candidates.size() > 1) page.verdict = verdict_of(page);
   return page;
 }
