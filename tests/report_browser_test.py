@@ -24,7 +24,7 @@ RETRIES = 2
 WIDTHS = (390, 1440)
 SECTIONS = ["devices", "trust", "memory", "roofline", "classes", "curves", "timeline", "sources"]
 ACCELERATOR_SECTIONS = ["designs", "front", "binds", "timeline", "next", "sensitivity", "sources"]
-EXPERT_SECTIONS = ["plans", "load", "traffic", "bound", "sensitivity", "transfer", "sources"]
+EXPERT_SECTIONS = ["plans", "load", "traffic", "bound", "sensitivity", "transfer", "phases", "sources"]
 
 # Looks into a frame of the given width that holds the page, once it has loaded.
 HARNESS = r"""<!doctype html><meta charset="utf-8"><style>html,body{margin:0}iframe{border:0;width:%(width)dpx;height:900px}</style>
@@ -231,7 +231,7 @@ def write_pages(program, folder):
         command = [program, "plan", "experts", str(examples / "moe-routing.tsv.gz"), "--cluster", "dgx-h100", "--model", str(model),
                    "--profile", str(examples / "moe-routing-code.tsv.gz"), "--current", str(today), "--output", str(planned)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return [(folder / "report.html", folder / "report.json", SECTIONS), (planned / "report.html", None, EXPERT_SECTIONS),
+        return [(folder / "report.html", folder / "report.json", SECTIONS), (planned / "report.html", None, [s for s in EXPERT_SECTIONS if s != "phases"]),
                 (found / "report.html", found / "plan.json", ACCELERATOR_SECTIONS)]
     subprocess.run([program, "--gtest_filter=LatencySample.*:ExpertsSample.*"], check=True, stdout=subprocess.DEVNULL, env={**os.environ, "ORRERY_SAMPLE_OUT": str(folder)})
     return [(folder / f"{name}.html", folder / f"{name}.json", sections)

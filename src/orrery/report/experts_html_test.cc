@@ -75,6 +75,8 @@ ExpertsPage sample() {
   for (double speed : {.5, 1., 2.})
     report.sensitivity.push_back(
         {"link speed", speed, speed == 1, {1.03, 1.06, .95, .9, 3e9, 2e8, .81, .5, 6e-3 + 2e-3 / speed}});
+  report.phases = {{"prefill", "prefill", true, {.max_over_mean_load = 1.04, .balancedness = .8}},
+                   {"prefill", "decode", true, {.max_over_mean_load = 1.31, .balancedness = .6}}};
   report.transfer = {{"prose",
                       "prose, later half",
                       {1.06, 1.1, .93, .9, 3e9, 2e8, .82, .5, 8e-3},
@@ -123,7 +125,7 @@ TEST(ExpertsHtml, sections_stand_in_the_order_of_a_decision) {
   std::string page = experts_html(sample(), {});
   size_t before = 0;
   for (const char* id : {"class=\"verdict\"", "id=\"plans\"", "id=\"load\"", "id=\"traffic\"", "id=\"bound\"",
-                         "id=\"sensitivity\"", "id=\"transfer\"", "id=\"sources\""}) {
+                         "id=\"sensitivity\"", "id=\"transfer\"", "id=\"phases\"", "id=\"sources\""}) {
     size_t at = page.find(id);
     ASSERT_NE(at, std::string::npos) << id;
     EXPECT_GT(at, before) << id;
@@ -134,8 +136,8 @@ TEST(ExpertsHtml, sections_stand_in_the_order_of_a_decision) {
 
 TEST(ExpertsHtml, what_is_not_known_is_not_shown_and_nothing_leaves_its_place) {
   std::string page = experts_html(bare(), {});
-  for (const char* absent :
-       {"<img src=x", "<b>", "alert(1)</script>", "id=\"load\"", "id=\"transfer\"", ">nan", "balancedness\""})
+  for (const char* absent : {"<img src=x", "<b>", "alert(1)</script>", "id=\"load\"", "id=\"transfer\"",
+                             "id=\"phases\"", ">nan", "balancedness\""})
     EXPECT_THAT(page.substr(0, page.find("<script type=\"application/json\"")), Not(HasSubstr(absent)));
   EXPECT_THAT(page, HasSubstr("default-src 'none'"));
 }
