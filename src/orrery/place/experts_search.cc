@@ -462,11 +462,12 @@ ExpertSearch plan_by_lead(ExpertProblem& problem, const RunContext& context) {
   const TimeBudget budget(context);
   const BalanceChoice choice = choose_balance(problem, budget.part(kWeighingShare));
   problem.balance_weight = choice.weight;
+  // Of a limited time, another plan is begun only in the first half.
+  const TimeBudget first_half(budget.part(.5));
   for (;;) {
     ExpertSearch result{plan_once(problem, budget.part(1)), *problem.balance_weight};
     const double heavier = heavier_weight(result.balance_weight);
-    // A limited time is spent on one plan.
-    if (context.time || context.stop.stop_requested() || heavier == result.balance_weight ||
+    if (first_half.spent() || context.stop.stop_requested() || heavier == result.balance_weight ||
         balance_lead(problem, *result.best) >= choice.lead)
       return result;
     problem.balance_weight = heavier;
