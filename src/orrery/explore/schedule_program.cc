@@ -220,11 +220,12 @@ int64_t unit_of(const TaskGraph& tasks) {
 std::optional<std::vector<int64_t>> solve_below(const TaskGraph& tasks, CoreCounts counts, int64_t known,
                                                 Seconds limit, double& bound) {
   constexpr double kShareOfSlots = 1.0 / 6;
+  const Seconds for_slots = std::min(limit * kShareOfSlots, Seconds(10));
   const int64_t horizon = known - 1;
   if ((counts.matrix > 1 || counts.vector > 1) && slots_of(tasks, horizon) <= kMostSlots) {
-    const auto starts = solve_by_slots(tasks, counts, horizon, limit * kShareOfSlots, bound);
+    const auto starts = solve_by_slots(tasks, counts, horizon, for_slots, bound);
     if (starts || bound >= static_cast<double>(known)) return starts;
-    limit = limit * (1 - kShareOfSlots);
+    limit = limit - for_slots;
   }
   double by_orders = 0;
   auto starts = Program(tasks, counts, horizon).solve(limit, by_orders);

@@ -30,12 +30,14 @@ TaskGraph random_tasks(Random& random, size_t tasks, bool pairs, uint64_t longes
   return graph;
 }
 
+constexpr Seconds kPatience(600);  // seconds of a clock, of which a busy machine gives a program few
+
 TEST(ScheduleProgram, equals_the_shortest_schedule_of_a_hundred_small_graphs) {
   Random random(Seed{5});
   for (int i = 0; i < 100; ++i) {
     TaskGraph tasks = random_tasks(random, 2 + random.index(13), i % 2);
     const CoreCounts counts{static_cast<int>(1 + random.index(3)), static_cast<int>(1 + random.index(2))};
-    const ScheduleProgram found = solve_schedule(tasks, counts);
+    const ScheduleProgram found = solve_schedule(tasks, counts, kPatience);
     const schedule::ExactSchedule exact = schedule::exact_schedule(tasks, counts);
     EXPECT_TRUE(exact.proven()) << i;
     EXPECT_EQ(schedule::broken_schedule(tasks, found.schedule), "");

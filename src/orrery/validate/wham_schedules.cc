@@ -70,6 +70,7 @@ void laws(WhamWork& work) {
 void optima(WhamWork& work) {
   constexpr int kGraphs = 100, kTries = 200;
   constexpr uint64_t kMostTasks = 14;
+  constexpr Seconds kPatience(600);  // one of them takes ten seconds of a processor
   Random random(work.context.seed.derive(5));
   double sum = 0, worst = 1, improved = 0;
   int proven = 0, optimal = 0, same = 0;
@@ -83,7 +84,7 @@ void optima(WhamWork& work) {
     improved +=
         static_cast<double>(schedule::improved_schedule(graph, counts, kTries, work.context.seed).makespan) /
         shortest;
-    const explore::ScheduleProgram program = explore::solve_schedule(graph, counts);
+    const explore::ScheduleProgram program = explore::solve_schedule(graph, counts, kPatience);
     same += program.proven() && program.schedule.makespan == exact.schedule.makespan;
     proven += exact.proven();
     optimal += ratio == 1;
