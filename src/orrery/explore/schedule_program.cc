@@ -221,14 +221,20 @@ std::optional<std::vector<int64_t>> solve_below(const TaskGraph& tasks, CoreCoun
                                                 Seconds limit, double& bound) {
   constexpr double kShareOfSlots = 1.0 / 6;
   const Seconds for_slots = std::min(limit * kShareOfSlots, Seconds(10));
-  const int64_t horizon = known - 1;
-  if ((counts.matrix > 1 || counts.vector > 1) && slots_of(tasks, horizon) <= kMostSlots) {
-    const auto starts = solve_by_slots(tasks, counts, horizon, for_slots, bound);
-    if (starts || bound >= static_cast<double>(known)) return starts;
+  std::optional<std::vector<int64_t>> starts;
+  bound = 0;
+  if ((counts.matrix > 1 || counts.vector > 1) && slots_of(tasks, known - 1) <= kMostSlots) {
+    starts = solve_by_slots(tasks, counts, known - 1, for_slots, bound);
+    if (starts) known = laid_out(tasks, counts, *starts).makespan;
+    if (bound > static_cast<double>(known - 1) + 1e-6) return starts;
     limit = limit - for_slots;
   }
   double by_orders = 0;
-  auto starts = Program(tasks, counts, horizon).solve(limit, by_orders);
+  if (auto shorter = Program(tasks, counts, known - 1).solve(limit, by_orders)) {
+    starts = std::move(shorter);
+  } else {
+    by_orders = std::min(by_orders, static_cast<double>(known));
+  }
   bound = std::max(bound, by_orders);
   return starts;
 }
