@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "orrery/cost/accelerator/accelerator_model.h"
 #include "orrery/explore/schedule_program.h"
@@ -109,11 +111,63 @@ void optima(WhamWork& work) {
   work.ask("5: greedy over optimal, worst", "at most 1.50", fmt::format("{:.3f}", worst), worst <= 1.5);
 }
 
+struct Shape {
+  int columns, rows, lanes;
+};
+constexpr std::array<Shape, 4> kShapes = {{{128, 128, 128}, {64, 64, 64}, {128, 128, 256}, {32, 32, 32}}};
+
+explore::AcceleratorWorkload training_of(const WhamWork& work, const WhamNetwork& network, bool fused) {
+  explore::WorkloadRequest request;
+  request.source = work.request.data_folder + "/wham/onnx/" + network.file;
+  request.batch = network.batch;
+  request.optimizer = graph::Optimizer::Sgd;
+  request.options.fuse_products = fused;
+  return explore::read_workload(request);
+}
+
+struct Resolved {
+  double gain = 1, over_critical_path = 1;
+  int schedules = 0;
+  CoreCounts counts;
+};
+Resolved resolve(const graph::Graph& graph, const Shape& shape, cost::VectorCosts vector) {
+  hardware::Device device = hardware::Catalogue::shipped().device("tpuv2");
+  auto& chip = std::get<hardware::Accelerator>(device.architecture);
+  chip.columns = shape.columns;
+  chip.rows = shape.rows;
+  chip.lanes = shape.lanes;
+  cost::AcceleratorOptions options;
+  options.vector = vector;
+  std::vector<cost::OperatorCost> costs(graph.kernels.size());
+  cost::AcceleratorModel(options).price(graph.kernels, device, {1, 1}, costs);
+  const TaskGraph tasks = schedule::task_graph(graph, costs, chip.clock);
+  schedule::ListScheduler scheduler(tasks);
+  const schedule::ConflictResolution found =
+      schedule::resolve_mirror_conflicts(scheduler, [](CoreCounts) { return true; });
+  const auto first = static_cast<double>(found.kept.front().makespan),
+             last = static_cast<double>(found.kept.back().makespan);
+  return {first / last, last / static_cast<double>(scheduler.critical_path()), found.schedules(),
+          found.kept.back().counts};
+}
+
+// What an earlier prototype of this reading gained: ResNet-50 on the four shapes.
+void prototype_gains(WhamWork& work) {
+  constexpr std::array<double, kShapes.size()> kAsked = {1.18, 1.29, 1.23, 1.41};
+  constexpr double kApart = .05;
+  const auto network = std::ranges::find(kWhamNetworks, std::string_view("ResNet-50"), &WhamNetwork::name);
+  const explore::AcceleratorWorkload load = training_of(work, *network, false);
+  double worst = 0;
+  std::string seen;
+  for (size_t i = 0; i < kShapes.size(); ++i) {
+    const double gain = resolve(load.graph, kShapes[i], cost::VectorCosts::Released).gain;
+    worst = std::max(worst, std::abs(gain - kAsked[i]));
+    seen += fmt::format("{}{:.2f}", i > 0 ? ", " : "", gain);
+  }
+  work.ask("6: gains of ResNet-50, released vector costs, nothing fused", "1.18, 1.29, 1.23, 1.41 (0.05)",
+           seen, worst <= kApart);
+}
+
 void conflicts(WhamWork& work) {
-  struct Shape {
-    int columns, rows, lanes;
-  };
-  constexpr Shape kShapes[] = {{128, 128, 128}, {64, 64, 64}, {128, 128, 256}, {32, 32, 32}};
   report::Table table;
   table.title =
       "Mirror conflict resolution: gain over one core of each kind, and cores chosen, as matrix + vector";
@@ -123,44 +177,25 @@ void conflicts(WhamWork& work) {
   double worst = 1;
   int most = 0;
   for (const WhamNetwork& network : kWhamNetworks) {
-    explore::WorkloadRequest request;
-    request.source = work.request.data_folder + "/wham/onnx/" + network.file;
-    request.batch = network.batch;
-    request.optimizer = graph::Optimizer::Sgd;
-    const explore::AcceleratorWorkload load = explore::read_workload(request);
+    const explore::AcceleratorWorkload load = training_of(work, network, true);
     std::vector<report::Cell> row = {std::string(network.name)};
-    for (const Shape& s : kShapes) {
-      hardware::Device device = hardware::Catalogue::shipped().device("tpuv2");
-      auto& chip = std::get<hardware::Accelerator>(device.architecture);
-      chip.columns = s.columns;
-      chip.rows = s.rows;
-      chip.lanes = s.lanes;
-      std::vector<cost::OperatorCost> costs(load.graph.kernels.size());
-      cost::AcceleratorModel().price(load.graph.kernels, device, {1, 1}, costs);
-      const TaskGraph tasks = schedule::task_graph(load.graph, costs, chip.clock);
-      schedule::ListScheduler scheduler(tasks);
-      const schedule::ConflictResolution found =
-          schedule::resolve_mirror_conflicts(scheduler, [](CoreCounts) { return true; });
-      const schedule::CoreStep& last = found.kept.back();
-      const double end = static_cast<double>(last.makespan) /
-                         static_cast<double>(schedule::criticality(tasks).critical_path);
-      worst = std::max(worst, end);
-      most = std::max(most, found.schedules());
-      row.push_back(
-          fmt::format("{:.2f}, {}+{}",
-                      static_cast<double>(found.kept.front().makespan) / static_cast<double>(last.makespan),
-                      last.counts.matrix, last.counts.vector));
+    for (const Shape& shape : kShapes) {
+      const Resolved found = resolve(load.graph, shape, cost::VectorCosts::Revised);
+      worst = std::max(worst, found.over_critical_path);
+      most = std::max(most, found.schedules);
+      row.push_back(fmt::format("{:.2f}, {}+{}", found.gain, found.counts.matrix, found.counts.vector));
     }
     table.rows.push_back(std::move(row));
   }
   table.notes = {
       "Training graphs with products fused into what follows them, revised vector costs, pipelined arrays, "
-      "the best dataflow. The prototype's gains (ResNet-50: 1.18, 1.29, 1.23, 1.41) came of other cost "
-      "options and no fusion."};
+      "the best dataflow. With the release's vector costs and nothing fused ResNet-50 gains what an earlier "
+      "prototype of this reading gained; its options are not on record, these two were found by trying."};
   work.out.tables.push_back(std::move(table));
   work.ask("6: mirror conflicts end near the critical path", "at most 1.01", fmt::format("{:.4f}", worst),
            worst <= 1.01);
   work.ask("6: schedules that they take", "at most 12", fmt::format("{}", most), most <= 12);
+  prototype_gains(work);
 }
 
 }  // namespace
