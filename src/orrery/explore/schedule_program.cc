@@ -121,12 +121,10 @@ class Program {
   void add_loads() {
     for (size_t kind = 0; kind < kCoreKinds; ++kind) {
       int64_t first = horizon_, behind = horizon_;
-      double work = 0;
       for (size_t v = 0; v < tasks_.size(); ++v) {
         if (!(tasks_[v].kinds >> kind & 1)) continue;
         first = std::min(first, path_.asap[v]);
         behind = std::min(behind, path_.tail[v] - tasks_[v].duration);
-        work += length(v);
       }
       const auto outside = static_cast<double>(first + behind);
       for (int c = 0; !alone(kind) && c < counts_.of(kind); ++c) {

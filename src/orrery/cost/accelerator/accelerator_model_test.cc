@@ -130,7 +130,8 @@ TEST(AcceleratorModel, backward_is_priced_by_its_own_cycles_and_sizes) {
   graph::Kernel forward = vector(OperatorKind::Tanh, {.rows = 512, .columns = 512}),
                 backward = vector(OperatorKind::Tanh, {.rows = 512, .columns = 512, .inputs = 2},
                                   Pass::InputGradient);
-  // Both tensors of the backward one apart, what is left of the difference is its arithmetic: 2 cycles for 27.
+  // Both tensors of the backward one apart, what is left of the difference is its arithmetic: 2 cycles
+  // for 27.
   const hardware::EnergyTable energy = accelerator(1).accelerator()->energy;
   const double lane = (energy.multiply_accumulate + energy.registers * energy.register_accesses).value(),
                word = energy.dram.value() + energy.global_buffer(Bytes(32.0 * 1024 * 1024)).value(),

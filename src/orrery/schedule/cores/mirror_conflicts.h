@@ -5,8 +5,8 @@
 // backward task counts where its forward task stands, since a shortage that delays a region delays its mirror
 // too, and one core resolves both. A kind that brings nothing is left until another one helped; when both
 // bring nothing alone, both are tried together once. What cannot bring anything on any schedule
-// (makespan_bound) is not scheduled. Ends when the makespan is T∞ (no number of cores helps), no kind is left,
-// or limits forbid. The paper's scheduler is not published: this is our reading of it.
+// (makespan_bound) is not scheduled. Ends when the makespan is T∞ (no number of cores helps), no kind is
+// left, or limits forbid. The paper's scheduler is not published: this is our reading of it.
 #pragma once
 
 #include <functional>
