@@ -400,7 +400,7 @@ class ExpertsChecker {
     const std::string on = " in " + row.at("judged_on").as_string();
     figure(row, "max_over_mean_load", "max/mean load" + on,
            recount_load(plan_.map, part.load, copies_evenly()).mean, kSolved);
-    if (const Node* balance = row.find("balancedness"); balance && part.step_load.size() > 0)
+    if (const Node* balance = row.find("balancedness"); balance && !part.step_load.empty())
       add(figure_claim("balancedness" + on, balance->as_number(), recount_balancedness(plan_.map, part).mean,
                        kCounted));
     figure(row, "all_to_all_bytes", "all-to-all bytes" + on,
