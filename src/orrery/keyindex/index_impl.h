@@ -148,7 +148,7 @@ class StringIndex::Impl {
   // Each in two ways (wide.h); the names in _wide are what a function for any processor may call.
   template <bool kWide>
   Path descend_as(std::string_view key) const;
-  template <bool kWide>
+  template <bool kWide, bool kShort>  // kShort: of at most kShortKey bytes
   Answer get_through_table(std::string_view key, uint64_t hash) const;
   template <bool kWide>
   std::optional<uint64_t> get_from_tree(std::string_view key, uint64_t hash) const;
@@ -160,7 +160,7 @@ class StringIndex::Impl {
   void batch_from_table(const std::string_view* key, uint64_t* values, uint8_t* found, size_t many) const;
   template <bool kWide>
   void batch_from_tree(const std::string_view* key, uint64_t* values, uint8_t* found, size_t many) const;
-  template <bool kWide>
+  template <bool kWide, bool kShort>
   bool is_record_of(const char* block, uint32_t reference, std::string_view key) const;
   ORRERY_WIDE Path descend_wide(std::string_view key) const;
   template <bool kWide>
@@ -181,6 +181,7 @@ class StringIndex::Impl {
   static size_t offset_of(uint32_t reference) { return (reference & ((1u << kOffsetBits) - 1)) * 2; }
   void prefetch_for_writing(const Path& path) const;
   void prefetch_whole(const InnerNode& above, size_t child) const;
+  template <bool kAlone>  // no other get is under way beside this one
   void prefetch_leaf(Unit unit, Hint hint, uint64_t hash) const;
   void count(uint32_t thread, int64_t keys, int64_t bytes) {
     Count& mine = counts[std::min<size_t>(thread, counts.size() - 1)];

@@ -13,20 +13,27 @@ constexpr size_t kNodeLines = 8;  // of an inner node, fetched at once: its trie
 
 // The tags, the header with the offsets behind it, and where the records of this hash lie if they were built
 // in order of hash: half the square root of their number, in records, off on either side.
+template <bool kAlone>
 inline void StringIndex::Impl::prefetch_leaf(Unit unit, Hint hint, uint64_t hash) const {
+  const auto fetch = [](const char* line) {
+    if constexpr (kAlone)
+      racy::fetch(line);
+    else
+      __builtin_prefetch(line);
+  };
   const char* block = pool.at(unit);
   size_t heap = (hint & 63u) * 32, length = (hint >> 6) * 32u;
   const char* guess = block + heap + (length * place_of(hash) >> 16);
-  __builtin_prefetch(block);
-  __builtin_prefetch(block + 64);
-  __builtin_prefetch(guess);
-  __builtin_prefetch(block + 128);
-  __builtin_prefetch(guess - 64);
-  __builtin_prefetch(guess + 64);
-  __builtin_prefetch(block + 192);
-  if (length > 1024) {
-    __builtin_prefetch(guess - 128);
-    __builtin_prefetch(guess + 128);
+  fetch(block);
+  fetch(block + 64);
+  fetch(guess);
+  fetch(block + 128);
+  fetch(guess - 64);
+  fetch(guess + 64);
+  fetch(block + 192);
+  if (length > 896) {
+    fetch(guess - 128);
+    fetch(guess + 128);
   }
 }
 
@@ -86,19 +93,22 @@ inline bool StringIndex::Impl::read_record(uint32_t reference, std::string_view 
   return true;
 }
 
-// The same for inline keys, without checks of pages.
-template <bool kWide>
+// The same for inline keys, without checks of pages. Which way a record was written comes from memory late, and
+// a branch on it that went the wrong way would throw away what later gets have under way. Short keys nearly all
+// lie whole; for long ones both ways take the same steps.
+template <bool kWide, bool kShort>
 inline bool StringIndex::Impl::is_record_of(const char* block, uint32_t reference,
                                             std::string_view key) const {
   Record record{block + offset_of(reference)};
   size_t meta = record.meta();
-  if (meta == (key.size() | kWholeKey)) [[likely]]
-    return same_bytes<kWide>(record.bytes(), key.data(), key.size());
+  if constexpr (kShort)
+    return meta == (key.size() | kWholeKey) && same_short_bytes<kWide>(record.bytes(), key.data(), key.size());
   const auto* leaf = reinterpret_cast<const Leaf*>(block);
-  size_t shared = leaf->shared;
-  return key.size() >= shared && meta == key.size() - shared &&
-         same_bytes<kWide>(record.bytes(), key.data() + shared, key.size() - shared) &&
-         same_bytes<kWide>(block + Leaf::kHeader, key.data(), shared);
+  const size_t whole = meta / kWholeKey & 1, stripped = leaf->shared & (whole - 1);
+  const size_t left = key.size() - stripped;
+  return stripped <= key.size() && meta == (left | whole * kWholeKey) &&
+         same_long_bytes<kWide>(record.bytes(), key.data() + stripped, left) &&
+         same_long_bytes<kWide>(block + Leaf::kHeader, key.data(), stripped);
 }
 
 template <bool kWide>
@@ -119,7 +129,7 @@ inline std::optional<uint64_t> StringIndex::Impl::get_from_leaf(Unit unit, std::
 template <bool kWide>
 inline std::optional<uint64_t> StringIndex::Impl::get_from_tree(std::string_view key, uint64_t hash) const {
   Path path = descend_as<kWide>(key);
-  prefetch_leaf(path.leaf, InnerNode::at(pool, path.node)->hint(path.child).load(std::memory_order_relaxed),
+  prefetch_leaf<true>(path.leaf, InnerNode::at(pool, path.node)->hint(path.child).load(std::memory_order_relaxed),
                 hash);
   return get_from_leaf<kWide>(path.leaf, key, hash);
 }
@@ -144,7 +154,7 @@ StringIndex::Impl::Answer StringIndex::Impl::get_carefully(std::string_view key)
 
 // Nearly all gets of present keys end in here: less than a hundred instructions, so that the processor has
 // the misses of the next ones under way meanwhile.
-template <bool kWide>
+template <bool kWide, bool kShort>
 inline StringIndex::Impl::Answer StringIndex::Impl::get_through_table(std::string_view key,
                                                                       uint64_t hash) const {
   epoch::Thread* thread = epoch::mine;
@@ -153,15 +163,16 @@ inline StringIndex::Impl::Answer StringIndex::Impl::get_through_table(std::strin
   epoch::enter_mine(thread);  // and nothing throws before it leaves
   PointTable::Probe probe = table->begin_probe(hash);
   PointTable::read_bucket(probe);
+  const bool displaced = PointTable::goes_on(probe);
   const char* block = block_of(probe.reference);  // of reference 0: none that is looked at
-  if (probe.reference && is_record_of<kWide>(block, probe.reference, key)) [[likely]] {
+  if (probe.reference && is_record_of<kWide, kShort>(block, probe.reference, key)) [[likely]] {
     uint64_t value = Record{block + offset_of(probe.reference)}.value();
     if (PointTable::unchanged(probe)) [[likely]] {
       epoch::leave(thread);
       return {value, 1};
     }
   }
-  bool absent = probe.reference == 0 && PointTable::says_absent(probe) && PointTable::unchanged(probe);
+  bool absent = !displaced && probe.reference == 0 && PointTable::says_absent(probe) && PointTable::unchanged(probe);
   epoch::leave(thread);
   return absent ? Answer{0, 0} : get_carefully(key);
 }
@@ -174,12 +185,12 @@ inline StringIndex::Impl::Answer StringIndex::Impl::get_through_tree(std::string
 
 StringIndex::Impl::Answer StringIndex::Impl::get_through_table_wide(const Impl& index, std::string_view key) {
   if (key.size() > kShortKey) return get_long_through_table_wide(index, key);
-  return index.get_through_table<ORRERY_HAS_WIDE>(key, hash_short_key(key));
+  return index.get_through_table<ORRERY_HAS_WIDE, true>(key, hash_short_key(key));
 }
 StringIndex::Impl::Answer StringIndex::Impl::get_long_through_table_wide(const Impl& index,
                                                                          std::string_view key) {
   if (key.size() > kInlineKey) return index.get_carefully(key);
-  return index.get_through_table<ORRERY_HAS_WIDE>(key, hash_key(key));
+  return index.get_through_table<ORRERY_HAS_WIDE, false>(key, hash_key(key));
 }
 StringIndex::Impl::Answer StringIndex::Impl::get_through_tree_wide(const Impl& index, std::string_view key) {
   return index.get_through_tree<ORRERY_HAS_WIDE>(key);
@@ -187,7 +198,7 @@ StringIndex::Impl::Answer StringIndex::Impl::get_through_tree_wide(const Impl& i
 StringIndex::Impl::Answer StringIndex::Impl::get_through_table_plain(const Impl& index,
                                                                      std::string_view key) {
   if (key.size() > kInlineKey) return index.get_carefully(key);
-  return index.get_through_table<false>(key, hash_key(key));
+  return index.get_through_table<false, false>(key, hash_key(key));
 }
 StringIndex::Impl::Answer StringIndex::Impl::get_through_tree_plain(const Impl& index, std::string_view key) {
   return index.get_through_tree<false>(key);
@@ -219,14 +230,14 @@ inline void StringIndex::Impl::batch_from_table(const std::string_view* key, uin
     const char* record = block[i] + offset_of(probe[i].reference);
     __builtin_prefetch(record);
     __builtin_prefetch(record + std::min<size_t>(key[i].size() + kRecordHead, 127));
-    if (key[i].size() > 2 * kStrippedFrom) {  // it may be a leaf that strips what its keys share
+    if (key[i].size() > kStrippedFrom) {  // it may be a leaf that strips what its keys share
       __builtin_prefetch(block[i] + 64);
       __builtin_prefetch(block[i] + 128);
     }
   }
   for (size_t i = 0; i < many; ++i) {
     uint32_t reference = probe[i].reference;
-    if (reference && key[i].size() <= kInlineKey && is_record_of<kWide>(block[i], reference, key[i]))
+    if (reference && key[i].size() <= kInlineKey && is_record_of<kWide, false>(block[i], reference, key[i]))
         [[likely]] {
       values[i] = Record{block[i] + offset_of(reference)}.value();
       found[i] = 1;
@@ -254,7 +265,7 @@ inline void StringIndex::Impl::batch_from_tree(const std::string_view* key, uint
       size_t child = inner.find_as<kWide>(key[i]);
       at[i] = inner.child(child).load(std::memory_order_acquire);
       if (level == 1) {
-        prefetch_leaf(at[i], inner.hint(child).load(std::memory_order_relaxed), hash[i]);
+        prefetch_leaf<false>(at[i], inner.hint(child).load(std::memory_order_relaxed), hash[i]);
       } else if (level == 2) {
         const char* block = pool.at(at[i]);
         for (size_t line = 0; line < kNodeLines; ++line) __builtin_prefetch(block + 64 * line);

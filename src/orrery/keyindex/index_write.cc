@@ -129,12 +129,13 @@ Unit StringIndex::Impl::new_key_block(std::string_view key) {
 
 void StringIndex::Impl::append(Leaf& leaf, std::string_view key, uint64_t hash, uint64_t value) {
   if (leaf.tail_full()) leaf.merge_tail(pool);
-  size_t offset = leaf.append(key, new_key_block(key), hash, value);
-  if (!table) return;
-  if (leaf.id)
-    table->insert(hash, reference(leaf.id, offset));
+  const Unit key_block = new_key_block(key);
+  const auto write = [&] { leaf.append(key, key_block, hash, value); };
+  if (table && leaf.id)
+    table->insert(hash, reference(leaf.id, leaf.heap_end), write);
   else
-    table->lose(hash, 0);
+    write();
+  if (table && !leaf.id) table->lose(hash, 0);
 }
 
 // What an insert writes: tags, header, the ends of offsets, heads and heap; before the lock, which waits for
@@ -143,14 +144,14 @@ void StringIndex::Impl::prefetch_for_writing(const Path& path) const {
   Hint hint = InnerNode::at(pool, path.node)->hint(path.child).load(std::memory_order_relaxed);
   const char* block = pool.at(path.leaf);
   size_t heap = (hint & 63u) * 32, end = heap + (hint >> 6) * 32u;
-  __builtin_prefetch(block, 1);
-  __builtin_prefetch(block + 64, 1);
-  __builtin_prefetch(block + end, 1);
-  __builtin_prefetch(block + heap - 64, 1);
-  __builtin_prefetch(block + end + 64, 1);
-  __builtin_prefetch(block + 128, 1);
-  __builtin_prefetch(block + 192, 1);
-  __builtin_prefetch(block + end + 128, 1);
+  __builtin_prefetch(block);
+  __builtin_prefetch(block + 64);
+  __builtin_prefetch(block + end);
+  __builtin_prefetch(block + heap - 64);
+  __builtin_prefetch(block + end + 64);
+  __builtin_prefetch(block + 128);
+  __builtin_prefetch(block + 192);
+  __builtin_prefetch(block + end + 128);
 }
 
 bool StringIndex::Impl::write(std::string_view key, uint64_t value, Mode mode) {
@@ -165,7 +166,8 @@ bool StringIndex::Impl::write(std::string_view key, uint64_t value, Mode mode) {
     if (!leaf->lock()) continue;
     LeafHold hold(leaf);
     bool shares = leaf->shares(key);
-    if (shares) {
+    // Of a locked leaf all keys are in the table, whose marks are finer than the leaf's tags.
+    if (shares && !(table && leaf->id && table->surely_absent(hash))) {
       size_t slot = leaf->find(pool, key, hash);
       if (slot < kSlots) {
         if (mode == Mode::Put) {
@@ -269,6 +271,7 @@ void StringIndex::Impl::move_references(const Rebuilt& rebuilt) {
 
 // Replaces a locked leaf by new ones that hold its records and one more.
 void StringIndex::Impl::split(Leaf& old, Unit unit, std::string_view key, uint64_t hash, uint64_t value) {
+  for (size_t at = 0; at < old.capacity; at += 64) __builtin_prefetch(old.base() + at);
   Rebuilt rebuilt;
   size_t base = std::min(old.slots_used ? common(old.shared_part(), key) : 0, kSharedAtMost);
   rebuilt.base = std::string(key.substr(0, base));

@@ -69,7 +69,7 @@ size_t Leaf::rank_wide(const BlockPool& pool, std::string_view key) const {
 #endif
 }
 
-size_t Leaf::append(std::string_view key, Unit key_block, uint64_t hash, uint64_t value) {
+void Leaf::append(std::string_view key, Unit key_block, uint64_t hash, uint64_t value) {
   size_t slot = slots_used, at = heap_end, without = stripped();
   std::string_view bytes = key_block ? std::string_view() : key.substr(without);
   put_record(base() + at, bytes, without == 0, key_block, key.size(), value);
@@ -79,7 +79,6 @@ size_t Leaf::append(std::string_view key, Unit key_block, uint64_t hash, uint64_
   racy::store(&heap_end, static_cast<uint16_t>(at + size));
   racy::store(&slots_used, static_cast<uint16_t>(slot + 1));
   racy::store(&tags[slot], tag_of(hash));
-  return at;
 }
 
 void Leaf::merge_tail(const BlockPool& pool) {

@@ -9,7 +9,7 @@
 // Slots [0, sorted) are in key order; a short tail behind them is in order of arrival and is merged when it
 // is full or when a scan comes. The records that a leaf without a name in the point table was built with lie
 // in order of their hash, so that the place of one is known from the hash to within a few cache lines before
-// the leaf has been read; those of a leaf with one in order of key. Where the keys share 8 bytes or more,
+// the leaf has been read; those of a leaf with one in order of key. Where the keys share 16 bytes or more,
 // records hold only what follows. A key longer than kInlineKey bytes lies in a block of its own, whole.
 //
 // Threads: a writer holds the lock bit of the version word; a reader takes the word before and after reading
@@ -40,7 +40,9 @@ inline constexpr size_t kSlots = 64;
 inline constexpr size_t kTail = 16;         // unsorted slots at most
 inline constexpr size_t kLeafBytes = 4096;  // at most, so that half an offset fits 11 bits
 inline constexpr size_t kInlineKey = 480;   // longer keys lie out of line
-inline constexpr size_t kStrippedFrom = 8;  // shared bytes from which records leave them out
+// Shared bytes from which records leave them out: more than a short key (key_hash.h) has, so that a get of one
+// need not look which way its record went.
+inline constexpr size_t kStrippedFrom = 16;
 inline constexpr size_t kSharedAtMost = 512;
 inline constexpr size_t kRecordHead = 10;  // meta and value
 inline constexpr uint16_t kOutOfLine =
@@ -220,8 +222,8 @@ class Leaf {
   bool has_room(size_t key_bytes) const {
     return slots_used < kSlots && heap_end + record_bytes(key_bytes) <= capacity;
   }
-  // Returns the offset of the new record. `key` has the shared bytes; key_block is 0 or where its bytes lie.
-  size_t append(std::string_view key, Unit key_block, uint64_t hash, uint64_t value);
+  // The new record begins at heap_end. `key` has the shared bytes; key_block is 0 or where its bytes lie.
+  void append(std::string_view key, Unit key_block, uint64_t hash, uint64_t value);
   bool tail_full() const { return slots_used - slots_sorted >= static_cast<int>(kTail); }
   void merge_tail(const BlockPool& pool);
   void remove(size_t slot);

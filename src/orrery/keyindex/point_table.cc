@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <vector>
 
 namespace orrery::keyindex {
@@ -13,7 +14,7 @@ constexpr uint32_t kWidth = 19;       // of a shard whose hashes come from keys
 constexpr uint32_t kLeastWidth = 13;  // fewer bits: the hashes are made anew
 constexpr size_t kLeastBuckets = 64;  // 2^(kWidth - 13)
 constexpr size_t kMostBuckets = 160;
-constexpr double kLoad = 0.76;  // at building
+constexpr double kLoad = 0.70;  // at building
 constexpr double kLoadToGrow =
     0.5;  // below it a full bucket is bad luck, or an adversary, and growth no help
 
@@ -37,7 +38,7 @@ PointTable::PointTable(BlockPool& pool, size_t expected, HashOf hash_of)
     const double fraction = static_cast<double>(i * kGoldenRatio >> 32) / 4294967296.0;
     shard.buckets = static_cast<uint16_t>(
         std::clamp(mean * (.9 + .2 * fraction), double{kLeastBuckets}, double{kMostBuckets}));
-    shard.unit = new_buckets(shard.buckets);
+    new_buckets(shard);
     new (words + i) std::atomic<uint64_t>(shard.word());
   }
   directory_.store(unit | uint64_t{depth} << 32, std::memory_order_release);
@@ -48,95 +49,89 @@ PointTable::PointTable(BlockPool& pool, Saved saved, HashOf hash_of)
 
 PointTable::~PointTable() = default;
 
-Unit PointTable::new_buckets(size_t buckets) {
-  size_t bytes = (buckets + kReach) * sizeof(Bucket);
-  Unit unit = pool_.allocate(bytes);
-  std::memset(pool_.at(unit), 0, bytes);
-  return unit;
+PointTable::Bucket* PointTable::new_buckets(Shard& shard) {
+  shard.unit = pool_.allocate(shard.bytes());
+  std::memset(pool_.at(shard.unit), 0, shard.bytes());
+  return reinterpret_cast<Bucket*>(pool_.at(shard.unit));
 }
 
-bool PointTable::try_lock(Bucket& bucket) {
-  uint32_t word = bucket.word.load(std::memory_order_relaxed);
-  bool taken =
-      !(word & kLocked) && bucket.word.compare_exchange_strong(
-                               word, word | kLocked, std::memory_order_acquire, std::memory_order_relaxed);
-  racy::after_marking();
-  return taken;
-}
-
-void PointTable::unlock(Bucket& bucket, uint32_t flags) {
-  uint32_t word = bucket.word.load(std::memory_order_relaxed);
-  bucket.word.store(((word & ~kLocked) | flags) + kStep, std::memory_order_release);
-}
-
-PointTable::Place PointTable::lock_home(uint64_t hash) {
-  while (true) {
-    Place at = locate(hash);
-    if (try_lock(*at.home)) return at;
-    racy::pause();
-  }
-}
-
-uint32_t PointTable::free_slots(const Bucket& bucket) {
+uint32_t PointTable::slots_holding(const Bucket& bucket, Reference reference) {
 #if defined(__SSE2__) && !ORRERY_RACY_ATOMIC
   const auto* references = reinterpret_cast<const char*>(bucket.references);
-  const __m128i none = _mm_setzero_si128();
-  const auto zeros = [&](size_t from) {
+  const __m128i wanted = _mm_set1_epi32(static_cast<int>(reference));
+  const auto equal = [&](size_t from) {
     const __m128i four = _mm_loadu_si128(reinterpret_cast<const __m128i*>(references + from * 4));
-    return static_cast<uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(four, none))));
+    return static_cast<uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(four, wanted))));
   };
-  return zeros(0) | zeros(4) << 4 | zeros(6) << 6;
+  return equal(0) | equal(4) << 4 | equal(6) << 6;
 #else
   uint32_t slots = 0;
   for (size_t slot = 0; slot < kEntries; ++slot)
-    slots |= uint32_t{bucket.references[slot].load(std::memory_order_relaxed) == 0} << slot;
+    slots |= uint32_t{bucket.references[slot].load(std::memory_order_relaxed) == reference} << slot;
   return slots;
 #endif
 }
 
 // Home and the buckets behind it cannot be frozen by growth while home is held: growth locks in ascending
-// order. kShared: others see the buckets; home is locked, those behind it are locked here.
-template <bool kShared>
+// order.
 bool PointTable::put_into(Bucket* home, uint16_t mark, Reference reference) {
   for (uint16_t behind = 0; behind <= kReach; ++behind) {
     Bucket& bucket = home[behind];
-    if (kShared && behind > 0)
+    if (behind > 0)
       while (!try_lock(bucket)) racy::pause();
-    const uint32_t free = free_slots(bucket);
+    const uint32_t free = slots_holding(bucket, 0);
     if (free) {
       const auto slot = static_cast<size_t>(std::countr_zero(free));
       racy::store(&bucket.marks[slot], static_cast<uint16_t>(mark | behind));
       bucket.references[slot].store(reference, std::memory_order_release);
     }
-    if (kShared && behind > 0) unlock(bucket);
+    if (behind > 0) unlock(bucket);
     if (!free) continue;
-    if (behind > 0) add_flags<kShared>(*home, kSpilled);
+    if (behind > 0) home->word.fetch_or(kSpilled, std::memory_order_relaxed);
     return true;
   }
   return false;
 }
 
-template <bool kShared>
-void PointTable::add_flags(Bucket& bucket, uint32_t flags) {
-  if (kShared)
-    bucket.word.fetch_or(flags, std::memory_order_relaxed);
-  else
-    bucket.word.store(bucket.word.load(std::memory_order_relaxed) | flags, std::memory_order_relaxed);
-}
-
-void PointTable::insert(uint64_t hash, Reference reference) {
-  while (true) {
-    Place at = lock_home(hash);
-    if (put_into<true>(at.home, at.mark, reference)) {
-      unlock(*at.home);
+// The buckets of a shard that nobody sees yet, and how many entries of each are taken.
+class PointTable::FreshShard {
+ public:
+  FreshShard(PointTable& table, Shard shard)
+      : shard_(shard), buckets_(table.new_buckets(shard_)), taken_(shard.buckets + kReach) {}
+  Shard shard() const { return shard_; }
+  void put(const Place& at, Reference reference) {
+    for (uint16_t behind = 0; behind <= kReach; ++behind) {
+      uint8_t& taken = taken_[at.bucket + behind];
+      if (taken == kEntries) continue;
+      Bucket& bucket = buckets_[at.bucket + behind];
+      bucket.marks[taken] = static_cast<uint16_t>(at.mark | behind);
+      bucket.references[taken++].store(reference, std::memory_order_relaxed);
+      if (behind > 0) add_flags(at.bucket, kSpilled);
       return;
     }
-    unlock(*at.home);
-    if (grow(at, hash)) continue;
-    at = lock_home(hash);  // no help: the tree answers for this bucket
-    bool fits = put_into<true>(at.home, at.mark, reference);
-    unlock(*at.home, fits ? 0 : kLost | kSpilled);
-    return;
+    add_flags(at.bucket, kLost | kSpilled);
+  }
+  void add_flags(size_t bucket, uint32_t flags) {
+    std::atomic<uint32_t>& word = buckets_[bucket].word;
+    word.store(word.load(std::memory_order_relaxed) | flags, std::memory_order_relaxed);
+  }
+
+ private:
+  Shard shard_;
+  Bucket* buckets_;
+  std::vector<uint8_t> taken_;
+};
+
+// Where the buckets of a reference's home are full.
+void PointTable::insert_growing(const Place& full, uint64_t hash, Reference reference) {
+  Place at = full;
+  while (true) {
+    const bool grows = grow(at, hash);
+    at = lock_home(hash);
+    const bool fits = put_into(at.home, at.mark, reference);
+    // Where growth is no help the tree answers for this bucket.
+    unlock(*at.home, fits || grows ? 0 : kLost | kSpilled);
+    if (fits || !grows) return;
   }
 }
 
@@ -147,10 +142,9 @@ PointTable::Held PointTable::hold(uint64_t hash, Reference reference) {
     Bucket& bucket = at.home[behind];
     if (behind > 0)
       while (!try_lock(bucket)) racy::pause();
-    for (size_t slot = 0; slot < kEntries; ++slot) {
-      if (bucket.references[slot].load(std::memory_order_relaxed) != reference) continue;
+    if (const uint32_t slots = slots_holding(bucket, reference)) {
       held.bucket = &bucket;
-      held.slot = slot;
+      held.slot = static_cast<size_t>(std::countr_zero(slots));
       return held;
     }
     if (behind > 0) unlock(bucket);
@@ -217,18 +211,17 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
   size_t larger = old.buckets + old.buckets / 4;
   bool splits = larger > kMostBuckets && old.depth < 40;
   bool from_keys = splits && old.width <= kLeastWidth;
-  Shard fresh[2];
-  for (Shard& shard : fresh) {
-    shard.buckets = static_cast<uint16_t>(splits ? std::max(kLeastBuckets, larger / 2) : larger);
-    shard.width = from_keys ? kWidth : static_cast<uint8_t>(old.width - (splits ? 1 : 0));
-    shard.depth = static_cast<uint8_t>(old.depth + (splits ? 1 : 0));
-    shard.unit = &shard == fresh || splits ? new_buckets(shard.buckets) : 0;
-  }
+  Shard shape;
+  shape.buckets = static_cast<uint16_t>(splits ? std::max(kLeastBuckets, larger / 2) : larger);
+  shape.width = from_keys ? kWidth : static_cast<uint8_t>(old.width - (splits ? 1 : 0));
+  shape.depth = static_cast<uint8_t>(old.depth + (splits ? 1 : 0));
+  FreshShard low(*this, shape);
+  std::optional<FreshShard> high;
+  if (splits) high.emplace(*this, shape);
   auto put = [&](uint64_t bits,
                  Reference reference) {  // bits: the hash from the old shard's depth on, at the top
-    Shard& shard = fresh[splits ? bits >> 63 : 0];
-    Place at = place(shard.word(), splits ? bits << 1 >> shard.depth : bits >> shard.depth);
-    if (!put_into<false>(at.home, at.mark, reference)) add_flags<false>(*at.home, kLost | kSpilled);
+    FreshShard& to = splits && bits >> 63 ? *high : low;
+    to.put(place(to.shard().word(), splits ? bits << 1 >> shape.depth : bits >> shape.depth), reference);
   };
   for (size_t b = 0; b < all; ++b) {
     Bucket& bucket = buckets[b];
@@ -249,14 +242,11 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
     }
     if (b < old.buckets && bucket.word.load(std::memory_order_relaxed) & kLost) {
       // Its hashes are spread over these buckets now.
-      double parts = splits ? 2.0 * fresh[0].buckets : fresh[0].buckets;
+      double parts = splits ? 2.0 * shape.buckets : shape.buckets;
       auto first = static_cast<size_t>(static_cast<double>(b) * parts / old.buckets);
       auto last = static_cast<size_t>(static_cast<double>(b + 1) * parts / old.buckets);
-      for (size_t to = first; to <= last && to < static_cast<size_t>(parts); ++to) {
-        const Shard& shard = fresh[to / fresh[0].buckets];
-        add_flags<false>(reinterpret_cast<Bucket*>(pool_.at(shard.unit))[to % fresh[0].buckets],
-                         kLost | kSpilled);
-      }
+      for (size_t to = first; to <= last && to < static_cast<size_t>(parts); ++to)
+        (to < shape.buckets ? low : *high).add_flags(to % shape.buckets, kLost | kSpilled);
     }
   }
   if (splits && old.depth == depth) {
@@ -267,7 +257,8 @@ bool PointTable::grow(const Place& full, uint64_t hash) {
   size_t covered = size_t{1} << (depth - old.depth), first = index & ~(covered - 1);
   auto* words = const_cast<std::atomic<uint64_t>*>(directory(directory_word));
   for (size_t i = 0; i < covered; ++i)
-    words[first + i].store(fresh[splits && i >= covered / 2].word(), std::memory_order_release);
+    words[first + i].store((splits && i >= covered / 2 ? *high : low).shard().word(),
+                           std::memory_order_release);
   pool_.retire(old.unit, old.bytes());
   return true;
 }

@@ -65,10 +65,28 @@ class PointTable {
     return probe;
   }
   static void read_bucket(Probe& probe);
+  // Whether the entry may lie in the bucket behind; the probe is led there.
+  static bool goes_on(Probe& probe);
   static bool unchanged(const Probe& probe);
   static bool says_absent(const Probe& probe);  // if it is unchanged
 
-  void insert(uint64_t hash, Reference reference);
+  // Whether no key of this hash is here or ever got lost; false says nothing.
+  bool surely_absent(uint64_t hash) const {
+    Probe probe{};
+    const Place at = locate(hash);
+    probe.bucket = at.home;
+    probe.mark = at.mark;
+    read_bucket(probe);
+    return says_absent(probe) && unchanged(probe);
+  }
+
+  void insert(uint64_t hash, Reference reference) {
+    insert(hash, reference, [] {});
+  }
+  // Runs `write`, which makes what the reference leads to, once the bucket is locked and before others can find
+  // it. A lock waits for all that was written before; this order has nothing to wait for.
+  template <class Write>
+  void insert(uint64_t hash, Reference reference, Write&& write);
   void remove(uint64_t hash, Reference reference);
   void replace(uint64_t hash, Reference old_reference, Reference reference);
   // Takes the entry out, if it is there; gets of this hash are Unknown from now on.
@@ -150,19 +168,35 @@ class PointTable {
     return at;
   }
   static uint32_t slots_with(const Bucket& bucket, uint16_t mark);
-  static bool try_lock(Bucket& bucket);
-  static void unlock(Bucket& bucket, uint32_t flags = 0);
-  Place lock_home(uint64_t hash);
+  static bool try_lock(Bucket& bucket) {
+    uint32_t word = bucket.word.load(std::memory_order_relaxed);
+    bool taken =
+        !(word & kLocked) && bucket.word.compare_exchange_strong(
+                                 word, word | kLocked, std::memory_order_acquire, std::memory_order_relaxed);
+    racy::after_marking();
+    return taken;
+  }
+  static void unlock(Bucket& bucket, uint32_t flags = 0) {
+    uint32_t word = bucket.word.load(std::memory_order_relaxed);
+    bucket.word.store(((word & ~kLocked) | flags) + kStep, std::memory_order_release);
+  }
+  Place lock_home(uint64_t hash) {
+    while (true) {
+      Place at = locate(hash);
+      if (try_lock(*at.home)) [[likely]]
+        return at;
+      racy::pause();
+    }
+  }
+  void insert_growing(const Place& full, uint64_t hash, Reference reference);
   Held hold(uint64_t hash, Reference reference);
   static void release(const Held& held);
-  static uint32_t free_slots(const Bucket& bucket);
-  template <bool kShared>
+  static uint32_t slots_holding(const Bucket& bucket, Reference reference);  // 0: free slots
   static bool put_into(Bucket* home, uint16_t mark, Reference reference);
-  template <bool kShared>
-  static void add_flags(Bucket& bucket, uint32_t flags);
+  class FreshShard;
   bool grow(const Place& place, uint64_t hash);
   void double_directory(uint64_t& word);
-  Unit new_buckets(size_t buckets);
+  Bucket* new_buckets(Shard& shard);  // names them in `shard`
 
   BlockPool& pool_;
   char* const base_ = pool_.at(0);
@@ -223,6 +257,14 @@ inline void PointTable::read_bucket(Probe& probe) {
     probe.reference = probe.bucket->references[__builtin_ctz(probe.slots)].load(std::memory_order_acquire);
 }
 
+inline bool PointTable::goes_on(Probe& probe) {
+  if (probe.reference || (probe.word & (kSpilled | kLocked)) != kSpilled) return false;
+  ++probe.bucket;
+  ++probe.mark;
+  read_bucket(probe);
+  return true;
+}
+
 inline bool PointTable::unchanged(const Probe& probe) {
   racy::before_validation();
   return !(probe.word & kLocked) && probe.bucket->word.load(std::memory_order_relaxed) == probe.word;
@@ -230,6 +272,16 @@ inline bool PointTable::unchanged(const Probe& probe) {
 
 inline bool PointTable::says_absent(const Probe& probe) {
   return !(probe.word & (kSpilled | kLost)) && probe.slots == 0;
+}
+
+template <class Write>
+void PointTable::insert(uint64_t hash, Reference reference, Write&& write) {
+  Place at = lock_home(hash);
+  write();
+  const bool fits = put_into(at.home, at.mark, reference);
+  unlock(*at.home);
+  if (!fits) [[unlikely]]
+    insert_growing(at, hash, reference);
 }
 
 template <class Change>

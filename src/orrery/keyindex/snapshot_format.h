@@ -16,7 +16,7 @@
 namespace orrery::keyindex {
 
 inline constexpr char kSnapshotMagic[8] = {'O', 'R', 'R', 'K', 'E', 'Y', 'S', '\n'};
-inline constexpr uint32_t kSnapshotVersion = 2;
+inline constexpr uint32_t kSnapshotVersion = 3;
 
 struct SnapshotHeader {
   char magic[8];

@@ -47,23 +47,22 @@ inline uint64_t big_endian(uint64_t word) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+// Of at most 16 bytes: without larger registers, which would cost the caller a frame.
+ORRERY_WIDE_CODE inline bool same_short_bytes_wide(const char* a, const char* b, size_t size) {
+  auto there = static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(size)));
+  return _mm_mask_cmpneq_epi8_mask(there, _mm_maskz_loadu_epi8(there, a), _mm_maskz_loadu_epi8(there, b)) ==
+         0;
+}
+// Of any number, the branch on which goes one way up to 64: a size that comes from memory is foreseen then.
+ORRERY_WIDE_CODE inline bool same_long_bytes_wide(const char* a, const char* b, size_t size) {
+  for (; size > 64; a += 64, b += 64, size -= 64)
+    if (_mm512_cmpneq_epi8_mask(_mm512_loadu_si512(a), _mm512_loadu_si512(b))) return false;
+  __mmask64 there = _bzhi_u64(~uint64_t{0}, static_cast<unsigned>(size));
+  return _mm512_mask_cmpneq_epi8_mask(there, _mm512_maskz_loadu_epi8(there, a),
+                                      _mm512_maskz_loadu_epi8(there, b)) == 0;
+}
 ORRERY_WIDE_CODE inline bool same_bytes_wide(const char* a, const char* b, size_t size) {
-  if (size <= 16) {  // without 32-byte registers, which would cost the caller a frame
-    auto there = static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(size)));
-    return _mm_mask_cmpneq_epi8_mask(there, _mm_maskz_loadu_epi8(there, a), _mm_maskz_loadu_epi8(there, b)) ==
-           0;
-  }
-  while (size > 32) {
-    __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a)),
-            y = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b));
-    if (_mm256_cmpneq_epi8_mask(x, y)) return false;
-    a += 32;
-    b += 32;
-    size -= 32;
-  }
-  __mmask32 there = _bzhi_u32(~0u, static_cast<unsigned>(size));
-  return _mm256_mask_cmpneq_epi8_mask(there, _mm256_maskz_loadu_epi8(there, a),
-                                      _mm256_maskz_loadu_epi8(there, b)) == 0;
+  return size <= 16 ? same_short_bytes_wide(a, b, size) : same_long_bytes_wide(a, b, size);
 }
 ORRERY_WIDE_CODE inline uint64_t span_at_wide(std::string_view key, size_t position) {
   size_t left = position < key.size() ? key.size() - position : 0;
@@ -125,6 +124,22 @@ inline bool same_bytes(const char* a, const char* b, size_t size) {
   for (size_t i = 0; i < size; ++i)
     if (a[i] != b[i]) return false;
   return true;
+}
+
+// The same where it is known to be at most 16, or to be any number but mostly at most 64.
+template <bool kWide>
+inline bool same_short_bytes(const char* a, const char* b, size_t size) {
+#if ORRERY_HAS_WIDE
+  if constexpr (kWide) return same_short_bytes_wide(a, b, size);
+#endif
+  return same_bytes<false>(a, b, size);
+}
+template <bool kWide>
+inline bool same_long_bytes(const char* a, const char* b, size_t size) {
+#if ORRERY_HAS_WIDE
+  if constexpr (kWide) return same_long_bytes_wide(a, b, size);
+#endif
+  return same_bytes<false>(a, b, size);
 }
 
 // Eight bytes of a key from `position` on, the first one highest; zeros behind its end.
