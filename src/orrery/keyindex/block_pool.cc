@@ -18,7 +18,8 @@ constexpr size_t kReserve = size_t{4} << 30;  // shadow memory grows with the ra
 constexpr size_t kReserve = size_t{128} << 30;
 #endif
 constexpr size_t kLeastReserve = size_t{64} << 20;
-// Mapped on both sides, and never handed out: lines are fetched early where a hint says, and hints may be wrong.
+// Mapped on both sides, and never handed out: lines are fetched early where a hint says, and hints may be
+// wrong.
 constexpr size_t kMargin = size_t{2} << 20;
 // A block may be cut from a free one of a larger size when that is at least twice as large, or little larger.
 constexpr uint32_t kCloseFit = 8;  // 1/8 larger
@@ -31,8 +32,8 @@ uint32_t units_of(size_t bytes) {
 
 BlockPool::BlockPool() {
   for (size_t bytes = kReserve; bytes >= kLeastReserve; bytes /= 2) {
-    void* range =
-        mmap(nullptr, bytes + 2 * kMargin, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* range = mmap(nullptr, bytes + 2 * kMargin, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (range == MAP_FAILED) continue;
     base_ = static_cast<char*>(range) + kMargin;
     madvise(base_, bytes, MADV_HUGEPAGE);  // leaves are read at random: fewer page walks

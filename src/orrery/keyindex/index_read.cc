@@ -93,16 +93,17 @@ inline bool StringIndex::Impl::read_record(uint32_t reference, std::string_view 
   return true;
 }
 
-// The same for inline keys, without checks of pages. Which way a record was written comes from memory late, and
-// a branch on it that went the wrong way would throw away what later gets have under way. Short keys nearly all
-// lie whole; for long ones both ways take the same steps.
+// The same for inline keys, without checks of pages. Which way a record was written comes from memory late,
+// and a branch on it that went the wrong way would throw away what later gets have under way. Short keys
+// nearly all lie whole; for long ones both ways take the same steps.
 template <bool kWide, bool kShort>
 inline bool StringIndex::Impl::is_record_of(const char* block, uint32_t reference,
                                             std::string_view key) const {
   Record record{block + offset_of(reference)};
   size_t meta = record.meta();
   if constexpr (kShort)
-    return meta == (key.size() | kWholeKey) && same_short_bytes<kWide>(record.bytes(), key.data(), key.size());
+    return meta == (key.size() | kWholeKey) &&
+           same_short_bytes<kWide>(record.bytes(), key.data(), key.size());
   const auto* leaf = reinterpret_cast<const Leaf*>(block);
   const size_t whole = meta / kWholeKey & 1, stripped = leaf->shared & (whole - 1);
   const size_t left = key.size() - stripped;
@@ -129,8 +130,8 @@ inline std::optional<uint64_t> StringIndex::Impl::get_from_leaf(Unit unit, std::
 template <bool kWide>
 inline std::optional<uint64_t> StringIndex::Impl::get_from_tree(std::string_view key, uint64_t hash) const {
   Path path = descend_as<kWide>(key);
-  prefetch_leaf<true>(path.leaf, InnerNode::at(pool, path.node)->hint(path.child).load(std::memory_order_relaxed),
-                hash);
+  prefetch_leaf<true>(path.leaf,
+                      InnerNode::at(pool, path.node)->hint(path.child).load(std::memory_order_relaxed), hash);
   return get_from_leaf<kWide>(path.leaf, key, hash);
 }
 template std::optional<uint64_t> StringIndex::Impl::get_from_tree<false>(std::string_view key,
@@ -172,7 +173,8 @@ inline StringIndex::Impl::Answer StringIndex::Impl::get_through_table(std::strin
       return {value, 1};
     }
   }
-  bool absent = !displaced && probe.reference == 0 && PointTable::says_absent(probe) && PointTable::unchanged(probe);
+  bool absent =
+      !displaced && probe.reference == 0 && PointTable::says_absent(probe) && PointTable::unchanged(probe);
   epoch::leave(thread);
   return absent ? Answer{0, 0} : get_carefully(key);
 }

@@ -40,8 +40,8 @@ inline constexpr size_t kSlots = 64;
 inline constexpr size_t kTail = 16;         // unsorted slots at most
 inline constexpr size_t kLeafBytes = 4096;  // at most, so that half an offset fits 11 bits
 inline constexpr size_t kInlineKey = 480;   // longer keys lie out of line
-// Shared bytes from which records leave them out: more than a short key (key_hash.h) has, so that a get of one
-// need not look which way its record went.
+// Shared bytes from which records leave them out: more than a short key (key_hash.h) has, so that a get of
+// one need not look which way its record went.
 inline constexpr size_t kStrippedFrom = 16;
 inline constexpr size_t kSharedAtMost = 512;
 inline constexpr size_t kRecordHead = 10;  // meta and value

@@ -83,8 +83,8 @@ class PointTable {
   void insert(uint64_t hash, Reference reference) {
     insert(hash, reference, [] {});
   }
-  // Runs `write`, which makes what the reference leads to, once the bucket is locked and before others can find
-  // it. A lock waits for all that was written before; this order has nothing to wait for.
+  // Runs `write`, which makes what the reference leads to, once the bucket is locked and before others can
+  // find it. A lock waits for all that was written before; this order has nothing to wait for.
   template <class Write>
   void insert(uint64_t hash, Reference reference, Write&& write);
   void remove(uint64_t hash, Reference reference);
