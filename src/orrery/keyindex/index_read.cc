@@ -238,9 +238,12 @@ inline void StringIndex::Impl::batch_from_table(const std::string_view* key, uin
     }
   }
   for (size_t i = 0; i < many; ++i) {
-    uint32_t reference = probe[i].reference;
-    if (reference && key[i].size() <= kInlineKey && is_record_of<kWide, false>(block[i], reference, key[i]))
-        [[likely]] {
+    const uint32_t reference = probe[i].reference;
+    const bool same = reference && (key[i].size() <= kShortKey
+                                        ? is_record_of<kWide, true>(block[i], reference, key[i])
+                                        : key[i].size() <= kInlineKey &&
+                                              is_record_of<kWide, false>(block[i], reference, key[i]));
+    if (same) [[likely]] {
       values[i] = Record{block[i] + offset_of(reference)}.value();
       found[i] = 1;
       if (PointTable::unchanged(probe[i])) [[likely]]
