@@ -470,6 +470,34 @@ class Commands(unittest.TestCase):
         self.plan_experts("--redundant", "4", "--profile", self.routing("other.tsv", change=lambda rows: [[*r[:3], 7 - r[3], 7 - r[4]] for r in rows]))
         self.assertEqual(self.run_in("check", "planned/plan.json").returncode, 0)
 
+    def test_groups_of_experts_stay_whole_on_nodes_and_check_agrees(self):
+        cluster = self.write("cluster.yaml", """name: 2x2
+devices:
+  - {device: h100-sxm5-80gb, count: 4}
+levels:
+  - {name: NVLink4, fanout: 2, per_device: 450 GB/s, sharing: port}
+  - {name: InfiniBand NDR, fanout: 2, per_device: 50 GB/s, sharing: port}
+sources: {datasheet: "as data/clusters/dgx-h100-x4.yaml"}
+""")
+        plan = ("plan", "experts", self.routing(), "--cluster", cluster)
+        for options in (("--dispatch", "stay"), ("--dispatch", "home"), ("--redundant", "4")):
+            with self.subTest(options=options):
+                result = self.run_in(*plan, "--output", "planned", "--json", "--expert-groups", "4", *options)
+                self.assertEqual(result.returncode, 0, result.stderr)
+                document = json.loads(result.stdout)
+                self.assertEqual(document["expert_groups"], 4)
+                for layer in document["map"]:
+                    half = len(layer) // 2
+                    self.assertFalse({e // 2 for e in layer[:half]} & {e // 2 for e in layer[half:]}, layer)
+                self.assertTrue(any("4 groups of 2 experts" in note for note in document["notes"]))
+                result = self.run_in("check", "planned/plan.json")
+                self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+                self.assertIn("groups of experts whole on nodes", result.stdout)
+        document["map"][0] = document["map"][0][::2] + document["map"][0][1::2]
+        self.assertEqual(self.run_in("check", self.write("cut.json", json.dumps(document))).returncode, 1)
+        self.refused(*plan, "--expert-groups", "3", says="8 experts do not divide into 3 groups")
+        self.refused(*plan, "--expert-groups", "1000", says="8 experts do not divide into 1000 groups")
+
     def test_a_load_cap_that_no_map_meets_is_told_and_check_agrees(self):
         def busy(rows):
             return [[*row[:3], 0 if row[1] % 2 else row[3], row[4] or 7] for row in rows]

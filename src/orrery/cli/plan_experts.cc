@@ -12,6 +12,7 @@
 #include "orrery/cli/options.h"
 #include "orrery/graph/model_catalogue.h"
 #include "orrery/hardware/cluster_reader.h"
+#include "orrery/place/experts_groups.h"
 #include "orrery/place/experts_report.h"
 #include "orrery/report/experts_html.h"
 #include "orrery/report/experts_page_of.h"
@@ -25,7 +26,7 @@ struct Options {
   std::string routing, cluster, model, dispatch = "home", transitions = "all-pairs", current,
                                        bottleneck = "port", format = "sglang", phase = "all";
   std::vector<std::string> profiles;
-  int gpus = 0, experts = 0, redundant = 0, cut_rounds = 0, most_moved = 100;
+  int gpus = 0, experts = 0, expert_groups = 1, redundant = 0, cut_rounds = 0, most_moved = 100;
   int64_t step_tokens = 256;
   bool pareto = false;
   double max_load = 1.05, time = 0, hold_out = .2, bound_time = 3, balance_weight = -1;
@@ -175,6 +176,7 @@ int plan(const Options& o, const Common& common) {
   problem.dispatch = dispatch_of(o.dispatch);
   problem.max_load = o.max_load;
   problem.slots = o.redundant > 0 ? request.profiles[0].experts + o.redundant : 0;
+  problem.groups = o.expert_groups;
   problem.bound_time = Seconds(o.bound_time);
   request.front = o.pareto;
   if (o.balance_weight >= 0) problem.balance_weight = o.balance_weight;
@@ -185,6 +187,11 @@ int plan(const Options& o, const Common& common) {
   request.most_moved_percent = o.most_moved;
   request.hardware.bottleneck = o.bottleneck == "pair" ? place::Bottleneck::Pair : place::Bottleneck::Port;
   check_memory(request, o);
+  if (!o.current.empty() && o.most_moved < 100 && place::groups_matter(problem))
+    throw InputError(
+        "--most-moved below 100 changes the running map swap by swap, which may cut --expert-groups; "
+        "expected "
+        "one of the two");
   if (!o.current.empty())
     request.current = place::read_current_map(o.current, request.profiles[0], problem.grid.ranks);
   RunContext context = common.context();
@@ -211,6 +218,12 @@ Action declare_plan_experts(CLI::App& app, Common& common) {
   app.add_option("--model", o->model, "The model, for its number of experts, bytes and seconds");
   app.add_option("--experts", o->experts, "Experts a layer [the model's, or one more than the largest seen]")
       ->check(CLI::Range(1, 65535));
+  app.add_option(
+         "--expert-groups", o->expert_groups,
+         "Groups of consecutive experts that the router limits a token to some of (DeepSeek): each is "
+         "kept whole on one node")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
   app.add_option("--dispatch", o->dispatch,
                  "Where a token goes: home (back after each layer: vLLM, SGLang, Megatron, DeepSpeed), stay "
                  "(with its "

@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "orrery/base/time_budget.h"
-#include "orrery/place/experts_baselines.h"
+#include "orrery/place/experts_groups.h"
 #include "orrery/place/experts_replay.h"
 
 namespace orrery::place {
@@ -101,8 +101,8 @@ std::vector<BalanceTrial> balance_trials(const ExpertProblem& problem, const tra
     trials.push_back(judge(weight, std::move(plan), problem, judged));
     return false;
   });
-  trials.push_back(judge(std::numeric_limits<double>::infinity(),
-                         lpt_plan(problem.profiles, problem.grid.ranks), problem, judged));
+  trials.push_back(
+      judge(std::numeric_limits<double>::infinity(), lpt_keeping_groups(problem), problem, judged));
   for (BalanceTrial& trial : trials) {
     trial.on_front = std::none_of(trials.begin(), trials.end(), [&](const BalanceTrial& other) {
       return other.traffic <= trial.traffic && other.balance.mean >= trial.balance.mean &&
@@ -113,7 +113,7 @@ std::vector<BalanceTrial> balance_trials(const ExpertProblem& problem, const tra
 }
 
 double balance_lead(const ExpertProblem& problem, const ExpertPlan& plan) {
-  const ExpertPlan lpt = lpt_plan(problem.profiles, problem.grid.ranks);
+  const ExpertPlan lpt = lpt_keeping_groups(problem);
   double least = std::numeric_limits<double>::infinity();
   for (const trace::RoutingProfile* profile : problem.profiles)
     least = std::min(least, balancedness(plan, *profile).mean - balancedness(lpt, *profile).mean);
@@ -138,7 +138,7 @@ BalanceChoice choose_balance(const ExpertProblem& problem, const RunContext& con
   inner.profiles.clear();
   for (const trace::ProfileParts& part : parts) inner.profiles.push_back(&part.planned);
   inner.sweeps = problem.sweeps / 4;
-  const ExpertPlan lpt = lpt_plan(inner.profiles, problem.grid.ranks);
+  const ExpertPlan lpt = lpt_keeping_groups(inner);
   BalanceChoice choice{.weight = kLargestWeight};
   try_weights(inner, context, [&](double weight, const ExpertPlan& plan) {
     const bool balanced = std::all_of(parts.begin(), parts.end(), [&](const trace::ProfileParts& part) {

@@ -11,6 +11,7 @@
 
 #include "orrery/base/time_budget.h"
 #include "orrery/place/experts_baselines.h"
+#include "orrery/place/experts_groups.h"
 
 namespace orrery::place {
 namespace {
@@ -61,7 +62,7 @@ void tell_what_was_planned(const ExpertRequest& request, ExpertReport& report) {
   if (chain) report.objective_name = "transition cost";
   if (problem.dispatch == Dispatch::Home && !copies) report.objective_name = "ranks per token";
   if (!chain && (copies || problem.dispatch != Dispatch::Home)) return;
-  report.load_caps = load_caps(problem, lpt_plan(problem.profiles, problem.grid.ranks));
+  report.load_caps = load_caps(problem, lpt_keeping_groups(problem));
   raise_caps(report.load_caps, problem, *report.search.best);
   for (size_t p = 0; p < report.load_caps.size(); ++p) {
     for (size_t l = 0; l < report.load_caps[p].size(); ++l) {
@@ -256,6 +257,14 @@ void add_notes(const ExpertRequest& request, ExpertReport& report) {
         "decode or both tells them apart");
   if (request.profiles.size() > 1 && request.problem.slots > request.profiles[0].experts)
     report.notes.push_back("copies are placed by the first recording alone; the others only judge the map");
+  if (groups_matter(request.problem))
+    report.notes.push_back(fmt::format(
+        "each of the {} groups of {} experts lies whole on one node, copies too: a token whose choices come "
+        "from M groups needs M nodes at most; the other maps but EPLB's and today's may cut groups, and the "
+        "bound is over all maps",
+        request.problem.groups, request.profiles[0].experts / request.problem.groups));
+  else if (request.problem.groups > 1)
+    report.notes.push_back("one node holds all groups of experts whole, so they change no map");
   if (request.profiles[0].tokens && request.hardware.hidden <= 0)
     report.notes.push_back(
         "the model is not known, so all-to-all bytes count one a vector; give --model for true bytes");
@@ -367,6 +376,7 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
   report.command = request.command;
   report.dispatch = request.problem.dispatch;
   report.grid = request.problem.grid;
+  report.groups = request.problem.groups;
   report.map_for = request.map_for;
   const std::vector<trace::RoutingProfile> recordings = std::move(request.profiles);
   request.profiles = profiles_for(request.map_for, recordings);
@@ -423,7 +433,7 @@ ExpertReport report_experts(ExpertRequest request, const RunContext& context) {
     report.others.push_back(figures.of(lpt_plan(request.problem.profiles, grid.ranks)));
     report.others.push_back(figures.of(two_stage_plan(request.problem.profiles, grid)));
   }
-  report.others.push_back(figures.of(eplb_plan(first, grid, slots)));
+  report.others.push_back(figures.of(eplb_plan(first, grid, slots, request.problem.groups)));
   if (request.current) {
     report.others.push_back(figures.of(*request.current));
     report.notes.push_back(change_note(request, report, report.others.back()));

@@ -98,6 +98,7 @@ struct ExpertReport {
   std::string shortfall_note;                     // the same in words
   double expert_bytes = 0, gpu_memory_bytes = 0;  // 0: unknown
   Dispatch dispatch = Dispatch::Home;
+  int groups = 1;  // of experts, each whole on one node
   RankGrid grid;
   std::vector<std::string> notes;
 };

@@ -13,6 +13,8 @@
 #include "orrery/place/experts_balance.h"
 #include "orrery/place/experts_baselines.h"
 #include "orrery/place/experts_caps.h"
+#include "orrery/place/experts_chain.h"
+#include "orrery/place/experts_groups.h"
 #include "orrery/place/experts_home_bound.h"
 #include "orrery/solve/affinity_groups.h"
 #include "orrery/solve/coupled_bound.h"
@@ -72,18 +74,6 @@ std::vector<solve::DistanceLevel> levels_of(const RankGrid& grid) {
 
 constexpr const char* kRaised = " (raised to what this plan carries where it is above)";
 
-// Σ over profiles and ranks of the load above the cap, relative to it.
-double cap_excess(const solve::AffinityProblem& problem, const std::vector<int>& place) {
-  double sum = 0;
-  for (size_t p = 0; p < problem.load.size(); ++p) {
-    std::vector<double> carried(static_cast<size_t>(problem.places), 0);
-    for (size_t i = 0; i < place.size(); ++i) carried[static_cast<size_t>(place[i])] += problem.load[p][i];
-    const double limit = problem.cap[p] * (1 + 1e-12);
-    for (double load : carried) sum += std::max(0.0, load - limit) / limit;
-  }
-  return sum;
-}
-
 class Planner {
  public:
   Planner(const ExpertProblem& problem, const RunContext& context)
@@ -91,17 +81,17 @@ class Planner {
         context_(context),
         budget_(context),
         profile_(*problem.profiles[0]),
-        lpt_(lpt_plan(problem.profiles, problem.grid.ranks)) {}
+        lpt_(lpt_keeping_groups(problem)) {}
 
   solve::SearchResult<ExpertPlan> stay() {
     solve::CoupledLayers chain = coupled_problem(problem_);
-    weigh_balance(chain);
+    weigh_balance(chain, problem_, placement_of(lpt_));
     const double steps = std::max<double>(1, static_cast<double>(chain.coupling.size()));
     solve::SearchResult<ExpertPlan> result;
     const std::vector<int> room(static_cast<size_t>(problem_.grid.ranks),
                                 profile_.experts / problem_.grid.ranks);
     const double states = solve::count_placements(profile_.experts, room);
-    if (problem_.exact && states <= 6000) {
+    if (problem_.exact && states <= kMostListed) {
       if (auto optimum = solve::solve_coupled_exact(chain, room, context_)) {
         result.best = plan_of(optimum->placement, profile_, problem_.grid.ranks);
         result.objective = result.bound = solve::crossing_cost(chain, optimum->placement) / steps;
@@ -152,13 +142,10 @@ class Planner {
     const solve::Placement start = placement_of(lpt_);
     solve::Placement best(start.size());
     const std::vector<std::vector<float>> together = chosen_together();
-    const auto restarts = static_cast<size_t>(problem_.restarts);
     const std::vector<solve::Scenarios> scenarios = step_scenarios(problem_);
-    const double weight = problem_.balance_weight.value_or(0);
     const RunContext of_layer = budget_.each_of(start.size());
     parallel_for(start.size(), 1, context_.threads, [&](size_t begin, size_t end, size_t) {
       for (size_t l = begin; l < end; ++l) {
-        const TimeBudget layer_budget(of_layer);
         solve::AffinityProblem affinity;
         affinity.places = problem_.grid.ranks;
         affinity.levels = levels_of(problem_.grid);
@@ -167,33 +154,16 @@ class Planner {
           affinity.load.push_back(problem_.profiles[p]->load[l]);
           affinity.cap.push_back(caps[p][l]);
         }
-        if (weight > 0 && scenarios[l].count() > 0) {
-          affinity.waiting = weight * solve::affinity_cost(affinity, start[l]) /
-                             solve::mean_peak(scenarios[l], start[l], problem_.grid.ranks);
-          affinity.scenarios = &scenarios[l];
-        }
-        auto least = std::pair(std::numeric_limits<double>::infinity(), 0.0);  // excess, then cost
-        for (size_t r = 0; r < restarts; ++r) {
-          if (r > 0 && layer_budget.spent()) break;
-          RunContext part = layer_budget.part(1 / static_cast<double>(restarts - r));
-          part.seed = context_.seed.derive(l).derive(r);
-          std::vector<int> place = solve::anneal_affinity(
-              affinity, start[l], problem_.sweeps / 16 / static_cast<double>(restarts), part);
-          const auto worth = std::pair(cap_excess(affinity, place), solve::affinity_cost(affinity, place));
-          if (worth < least) {
-            least = worth;
-            best[l] = std::move(place);
-          }
-        }
+        RunContext part = of_layer;
+        part.seed = context_.seed.derive(l);
+        best[l] = anneal_layer(std::move(affinity), scenarios[l], start[l], problem_, part);
       }
     });
     const bool cut = budget_.spent();
     solve::SearchResult<ExpertPlan> result;
     result.best = plan_of(best, profile_, problem_.grid.ranks);
     result.objective = distinct_ranks(best);
-    result.stop = context_.stop.stop_requested() ? solve::Stop::Interrupted
-                  : cut                          ? solve::Stop::TimeLimit
-                                                 : solve::Stop::WorkLimit;
+    result.stop = stopped(cut);
     return result;
   }
 
@@ -205,6 +175,34 @@ class Planner {
       result.best = rebalance_experts(*result.best, profile_, std::numeric_limits<size_t>::max());
     if (problem_.balance_weight.value_or(0) > 0) level_steps(*result.best);
     result.best->planner = "joint";
+    judge_balance(result);
+    return result;
+  }
+
+  // A map with every group whole on a node; the bound of all maps holds for it too.
+  solve::SearchResult<ExpertPlan> in_groups() {
+    solve::SearchResult<ExpertPlan> result;
+    std::vector<std::vector<float>> pairs;
+    const bool stay = problem_.dispatch == Dispatch::Stay && profile_.layers() > 1,
+               home = problem_.dispatch == Dispatch::Home;
+    if (stay) pairs = coupled_problem(problem_).coupling;
+    if (home) pairs = chosen_together();
+    result.best = plan_keeping_groups(problem_, load_caps(problem_, lpt_), pairs, budget_.part(1));
+    result.stop = stopped(budget_.spent());
+    if (stay) {
+      const solve::CoupledLayers chain = coupled_problem(problem_);
+      result.objective = solve::crossing_cost(chain, placement_of(*result.best)) /
+                         static_cast<double>(chain.coupling.size());
+    } else if (home) {
+      result.objective = distinct_ranks(placement_of(*result.best));
+    } else {
+      judge_balance(result);
+    }
+    return result;
+  }
+
+ private:
+  void judge_balance(solve::SearchResult<ExpertPlan>& result) const {
     for (const trace::RoutingProfile* profile : problem_.profiles)
       result.objective = std::max(result.objective, load_figures(*result.best, *profile).mean);
     double bound = 0;
@@ -216,10 +214,8 @@ class Planner {
     result.bound = bound;
     result.stop = result.objective <= bound * (1 + 1e-9) ? solve::Stop::Proven : solve::Stop::WorkLimit;
     result.proven_over = "all placements without copies: the mean load, and the busiest expert";
-    return result;
   }
 
- private:
   // Swaps that lower the fullest rank step by step, within the caps.
   void level_steps(ExpertPlan& plan) const {
     const std::vector<solve::Scenarios> scenarios = step_scenarios(problem_);
@@ -247,69 +243,18 @@ class Planner {
     plan = plan_of(placement, profile_, problem_.grid.ranks);
   }
 
-  void weigh_balance(solve::CoupledLayers& chain) const {
-    const double weight = problem_.balance_weight.value_or(0);
-    if (weight <= 0) return;
-    chain.scenarios = step_scenarios(problem_);
-    const solve::Placement lpt = placement_of(lpt_);
-    double waiting = 0;
-    for (size_t l = 0; l < chain.scenarios.size(); ++l)
-      waiting += solve::mean_peak(chain.scenarios[l], lpt[l], chain.places);
-    if (waiting > 0) chain.waiting = weight * solve::crossing_cost(chain, lpt) / waiting;
+  void anneal(const solve::CoupledLayers& chain, solve::SearchResult<ExpertPlan>& result) {
+    const solve::AnnealResult found = anneal_chain(chain, placement_of(two_stage_start()), problem_, budget_);
+    result.evaluations += found.proposals;
+    result.best = plan_of(found.placement, profile_, problem_.grid.ranks);
+    result.objective = solve::crossing_cost(chain, found.placement);
+    result.stop = stopped(found.cut);
   }
 
-  void anneal(const solve::CoupledLayers& chain, solve::SearchResult<ExpertPlan>& result) {
-    const solve::Placement start = placement_of(two_stage_start());
-    const auto restarts = static_cast<size_t>(std::max(1, problem_.restarts));
-    // Large instances spend all on one run, whose layers are annealed side by side.
-    double pairs = 0;
-    for (int n : chain.items) pairs += .5 * n * n;
-    const bool large = pairs > 2e5;
-    const size_t runs = large ? 1 : restarts;
-    std::vector<solve::AnnealResult> found(runs);
-    solve::AnnealOptions options;
-    options.sweeps = problem_.sweeps / static_cast<double>(large ? 8 : runs);
-    // A swap that is weighed on all steps costs many times one that is not, and longer runs were seen to gain
-    // nothing.
-    if (chain.waiting > 0) options.sweeps /= 4;
-    // A phase makes its table of items × places anew, which should not outweigh the swaps tried on it.
-    options.proposals = std::max(options.proposals, problem_.grid.ranks / 8.0);
-    // A tenth is kept for mixing the runs; a run of its own anneals on all threads.
-    const TimeBudget budget(budget_.part(runs > 1 ? .9 : 1));
-    const RunContext of_run = runs > 1 ? budget.each_of(runs) : budget.part(1);
-    parallel_for(runs, 1, context_.threads, [&](size_t begin, size_t end, size_t) {
-      for (size_t r = begin; r < end; ++r) {
-        RunContext part = of_run;
-        part.seed = context_.seed.derive(r);
-        found[r] = solve::anneal_coupled(chain, start, options, part);
-      }
-    });
-    auto violation = [&](const solve::AnnealResult& a) {
-      double sum = 0;
-      for (int l = 0; l < chain.layers(); ++l) sum += solve::cap_violation(chain, a.placement, l);
-      return sum;
-    };
-    size_t best = 0;
-    for (size_t r = 0; r < runs; ++r) {
-      const double v = violation(found[r]), of_best = violation(found[best]);
-      if (v < of_best || (v == of_best && found[r].cost < found[best].cost)) best = r;
-      result.evaluations += found[r].proposals;
-    }
-    if (runs > 1 && !budget_.spent() && !context_.stop.stop_requested()) {
-      std::vector<solve::Placement> pool;
-      for (const solve::AnnealResult& run : found) pool.push_back(run.placement);
-      solve::Placement mixed = solve::recombine(chain, pool);
-      double cost = solve::descend_coupled(chain, mixed, budget_.part(1));
-      if (solve::descend_together(chain, mixed, budget_.part(1)))
-        cost = solve::descend_coupled(chain, mixed, budget_.part(1));
-      const solve::AnnealResult joined{mixed, cost, 0, found[best].cut};
-      if (violation(joined) <= violation(found[best]) && cost < found[best].cost) found[best] = joined;
-    }
-    result.best = plan_of(found[best].placement, profile_, problem_.grid.ranks);
-    result.objective = solve::crossing_cost(chain, found[best].placement);
-    result.stop = context_.stop.stop_requested() ? solve::Stop::Interrupted
-                  : found[best].cut              ? solve::Stop::TimeLimit
-                                                 : solve::Stop::WorkLimit;
+  solve::Stop stopped(bool cut) const {
+    return context_.stop.stop_requested() ? solve::Stop::Interrupted
+           : cut                          ? solve::Stop::TimeLimit
+                                          : solve::Stop::WorkLimit;
   }
 
   ExpertPlan two_stage_start() const { return two_stage_plan(problem_.profiles, problem_.grid); }
@@ -385,6 +330,7 @@ class Planner {
 };
 
 void check(const ExpertProblem& problem) {
+  check_groups(problem);
   const trace::RoutingProfile& first = *problem.profiles.at(0);
   const int ranks = problem.grid.ranks, slots = std::max(problem.slots, first.experts);
   for (const trace::RoutingProfile* profile : problem.profiles) {
@@ -429,7 +375,7 @@ solve::CoupledLayers coupled_problem(const ExpertProblem& problem) {
     chain.coupling.emplace_back(sum.begin(), sum.end());
   }
   for (const trace::RoutingProfile* profile : problem.profiles) chain.load.push_back(profile->load);
-  chain.cap = load_caps(problem, lpt_plan(problem.profiles, problem.grid.ranks));
+  chain.cap = load_caps(problem, lpt_keeping_groups(problem));
   chain.finish();
   return chain;
 }
@@ -439,7 +385,9 @@ namespace {
 solve::SearchResult<ExpertPlan> plan_once(const ExpertProblem& problem, const RunContext& context) {
   if (problem.slots > problem.profiles[0]->experts) {
     solve::SearchResult<ExpertPlan> result;
-    result.best = replicate_experts(*problem.profiles[0], problem.grid, problem.slots);
+    result.best = groups_matter(problem)
+                      ? copies_keeping_groups(problem)
+                      : replicate_experts(*problem.profiles[0], problem.grid, problem.slots);
     result.objective = load_figures(*result.best, *problem.profiles[0], Split::Optimal).mean;
     result.bound = 1;
     result.stop = result.objective <= 1 + 1e-9 ? solve::Stop::Proven : solve::Stop::WorkLimit;
@@ -447,6 +395,7 @@ solve::SearchResult<ExpertPlan> plan_once(const ExpertProblem& problem, const Ru
     return result;
   }
   Planner planner(problem, context);
+  if (groups_matter(problem)) return planner.in_groups();
   switch (problem.dispatch) {
     case Dispatch::Stay:
       return problem.profiles[0]->layers() > 1 ? planner.stay() : planner.balance();

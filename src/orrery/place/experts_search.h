@@ -22,6 +22,7 @@ struct ExpertProblem {
   std::vector<const trace::RoutingProfile*> profiles;  // the cap holds for each; traffic is their mean
   RankGrid grid;
   Dispatch dispatch = Dispatch::Home;
+  int groups = 1;           // of consecutive experts, as many each, that lie whole on a node; 1: free
   int slots = 0;            // a layer; 0 = as many as experts
   double max_load = 1.05;   // of the mean load; where LPT itself is above, LPT's largest load
   bool cap_of_lpt = false;  // the cap is LPT's largest load, exactly

@@ -61,6 +61,7 @@ std::string experts_json(const place::ExpertReport& report, const std::vector<st
                    {"ranks_per_node", report.grid.ranks_per_node},
                    {"experts", ours.plan.experts},
                    {"layer_ids", ours.plan.layer_ids}};
+  if (report.groups > 1) document["expert_groups"] = report.groups;
   document["distance"] = {{"inside", report.grid.inside}, {"between", report.grid.between}};
   document["recording"] = {{"hold_out", report.hold_out},
                            {"step_tokens", report.step_tokens},

@@ -98,6 +98,7 @@ class ExpertsChecker {
   void run(Verification& result) {
     claims_ = &result.claims;
     if (!check_map()) return;
+    check_groups();
     check_memory();
     read_recordings(result);
     check_load();
@@ -136,6 +137,15 @@ class ExpertsChecker {
     add("every expert placed", faults.missing, "yes");
     add("no expert twice on a GPU", faults.doubled, "yes");
     return faults.identifier.empty() && faults.missing.empty();
+  }
+
+  void check_groups() {
+    const Node* told = root_.find("expert_groups");
+    if (!told) return;
+    const auto groups = static_cast<int>(told->as_integer(1, kMostExperts));
+    if (plan_.map.experts % groups != 0)
+      told->fail(fmt::format("{} experts do not divide into {} groups", plan_.map.experts, groups));
+    add("groups of experts whole on nodes", cut_group(plan_.map, groups), "yes");
   }
 
   void check_memory() {

@@ -117,6 +117,19 @@ TEST_F(Check, maps_that_are_none_are_found) {
   EXPECT_THAT(failing(), HasSubstr("weights fit a GPU;"));
 }
 
+TEST_F(Check, a_group_on_two_nodes_is_found) {
+  plan_["all_to_all_bytes"] = 10;
+  plan_["ranks_per_node"] = 1;
+  plan_["expert_groups"] = 2;
+  EXPECT_EQ(failing(), "");
+  plan_["expert_groups"] = 1;
+  EXPECT_EQ(failing(), "groups of experts whole on nodes;");
+  plan_["ranks_per_node"] = 2;
+  EXPECT_EQ(failing(), "");
+  plan_["expert_groups"] = 3;
+  EXPECT_THAT(error_of([&] { verify(); }), HasSubstr("4 experts do not divide into 3 groups"));
+}
+
 TEST_F(Check, a_bound_above_what_is_proven_is_neither_true_nor_false) {
   plan_["all_to_all_bytes"] = 10;
   plan_["objective_name"] = "max over mean load";

@@ -134,6 +134,19 @@ MapFaults map_faults(const ExpertMapOnRanks& map) {
   return faults;
 }
 
+std::string cut_group(const ExpertMapOnRanks& map, int groups) {
+  for (size_t l = 0; l < map.slot.size(); ++l) {
+    std::map<int, int> node_of_group;
+    for (int s = 0; s < map.slots(); ++s) {
+      const int group = map.slot[l][at(s)] / (map.experts / groups), node = map.node(map.rank_of_slot(s));
+      const auto [first, fresh] = node_of_group.emplace(group, node);
+      if (!fresh && first->second != node)
+        return fmt::format("layer {}: group {} lies on nodes {} and {}", l, group, first->second, node);
+    }
+  }
+  return {};
+}
+
 RoutingParts split_routing(const trace::RoutingProfile& profile, double hold_out, size_t step_tokens) {
   RoutingParts parts;
   RoutingPart base;

@@ -27,6 +27,8 @@ struct MapFaults {
   std::string doubled;     // none twice on a rank
 };
 MapFaults map_faults(const ExpertMapOnRanks& map);
+// A group of consecutive experts, as many each, that lies on more than one node; empty when none does.
+std::string cut_group(const ExpertMapOnRanks& map, int groups);
 
 // A part of the recording: what was planned on, or what came after it.
 struct RoutingPart {
