@@ -215,6 +215,13 @@ TEST(ExpertGroups, what_does_not_divide_is_refused) {
                 plan_experts(problem_of(p, {8, 2, 1, 9}, 2, Dispatch::Home), {});
               }),
               HasSubstr("2 groups of experts do not divide over 4 nodes"));
+  ExpertProblem problem = problem_of(p, {4, 2, 1, 9}, 4, Dispatch::Naive);
+  problem.slots = 36;
+  EXPECT_THAT(error_of([&] { plan_experts(problem, {}); }), HasSubstr("--redundant 16 at most"));
+  problem.groups = 1;
+  EXPECT_EQ(plan_fault(*plan_experts(problem, {}).best), "");
+  problem.slots = 68;
+  EXPECT_THAT(error_of([&] { plan_experts(problem, {}); }), HasSubstr("--redundant 48 at most"));
 }
 
 }  // namespace

@@ -353,6 +353,12 @@ void check(const ExpertProblem& problem) {
     throw InputError(
         fmt::format("{} slots do not divide over {} ranks; give --redundant {} or another number of ranks",
                     slots, ranks, (slots + ranks - 1) / ranks * ranks - first.experts));
+  const int distinct = groups_matter(problem) ? first.experts / problem.grid.nodes() : first.experts;
+  if (slots / ranks > distinct)
+    throw InputError(
+        fmt::format("{} slots a rank for {} experts that may lie on it would hold one twice; expected "
+                    "--redundant {} at most",
+                    slots / ranks, distinct, distinct * ranks - first.experts));
 }
 
 }  // namespace
