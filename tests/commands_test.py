@@ -339,9 +339,12 @@ class Commands(unittest.TestCase):
 
     def test_an_accelerator_plan_that_lies_fails_its_check(self):
         document = self.plan_accelerator("--no-sensitivity")
-        best = document["best"]
+        best, load = document["best"], document["workloads"][0]["name"]
+        shared = {**best["workloads"][0], "shared_dram_makespan_s": best["workloads"][0]["makespan_s"] * 1.5}
         for name, change in (("thermal design power, W", {"best": {**best, "tdp_W": best["tdp_W"] * .99}}),
                              ("area of the cores, mm2", {"best": {**best, "core_area_mm2": best["core_area_mm2"] + 1e-3}}),
+                             (f"{load}: makespan with DRAM shared, s", {"best": {**best, "workloads": [shared]}}),
+                             (f"reference, {load}: makespan with DRAM shared, s", {"reference": {**document["reference"], "workloads": [shared]}}),
                              ("no design of the grid is better", {"best": document["top"][-1]})):
             with self.subTest(name=name):
                 result = self.run_in("check", self.write("false.json", json.dumps({**document, **change})), "--json")

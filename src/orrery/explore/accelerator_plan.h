@@ -104,8 +104,11 @@ struct AcceleratorStudy {
 struct WorkloadFigures {
   Seconds makespan, critical_path;  // the latter: on any number of such cores
   Seconds bound;                    // no schedule on these cores is shorter
-  double throughput = 0;            // samples a second
-  Joules energy;                    // of one pass: dynamic and leakage
+  // Of the same schedule where operators that run at once share DRAM (schedule/cores/shared_bandwidth.h);
+  // `makespan`, what the objective takes, gives each all of it.
+  Seconds shared_dram_makespan;
+  double throughput = 0;  // samples a second
+  Joules energy;          // of one pass: dynamic and leakage
   Watts average_power() const { return makespan.value() > 0 ? energy / makespan : Watts(0); }
   // Of the critical path: seconds in operators bounded by matrix cores, vector cores, global buffer, DRAM,
   // links.

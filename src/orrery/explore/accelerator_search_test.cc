@@ -61,8 +61,21 @@ TEST(DesignEvaluator, agrees_with_the_operator_model_and_the_scheduler) {
       for (Seconds part : design.workloads[0].critical_by) critical += part.value();
       EXPECT_NEAR(critical / design.workloads[0].critical_path.value(), 1, 1e-9);
       EXPECT_LE(design.workloads[0].bound, design.workloads[0].makespan);
+      EXPECT_GE(design.workloads[0].shared_dram_makespan, design.workloads[0].makespan);
     }
   }
+}
+
+TEST(DesignEvaluator, cores_that_share_dram_are_slower_only_where_dram_binds_them) {
+  AcceleratorStudy study = random_study(3);
+  const DesignPoint point{4, 256, 256, 4, 1024, int64_t{8} << 20};
+  auto stretch = [&](double bandwidth) {
+    study.base.memory_bandwidth = BytesPerSecond(bandwidth);
+    const WorkloadFigures figures = evaluate_design(study, point).workloads[0];
+    return figures.shared_dram_makespan / figures.makespan;
+  };
+  EXPECT_GT(stretch(1e10), 1.05);
+  EXPECT_DOUBLE_EQ(stretch(1e18), 1);
 }
 
 TEST(DesignEvaluator, bounds_tighten_and_no_schedule_exceeds_them) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "orrery/hardware/accelerator_cost.h"
+#include "orrery/schedule/cores/shared_bandwidth.h"
 
 namespace orrery::explore {
 namespace {
@@ -331,6 +332,23 @@ std::vector<uint8_t> DesignEvaluator::bound_by(const DesignPoint& point, size_t 
   return parts;
 }
 
+std::vector<double> DesignEvaluator::dram_demand(const DesignPoint& point, size_t w) {
+  const Load& load = loads_[w];
+  std::vector<double> demand(load.kernel.size());
+  if (!study_.options.memory) return demand;
+  LatencyTables& tables = costs_->tables;
+  const auto traffic = tables.traffic({std::max(point.columns, point.rows), point.global_buffer});
+  const auto vector = tables.vector(point.lanes);
+  const double bytes_per_cycle = rates(point).dram;
+  for (size_t v = 0; v < demand.size(); ++v) {
+    const size_t k = tables.first_kernel(w) + load.kernel[v];
+    if (tables.link()[k] > 0 || load.tasks[v].duration == 0) continue;
+    const double alone = (traffic[k].dram_bytes + vector[k].bytes) / bytes_per_cycle;
+    demand[v] = std::min(1.0, alone / static_cast<double>(load.tasks[v].duration));
+  }
+  return demand;
+}
+
 EvaluatedDesign DesignEvaluator::describe(const DesignPoint& point) {
   EvaluatedDesign design;
   design.point = point;
@@ -349,6 +367,8 @@ EvaluatedDesign DesignEvaluator::describe(const DesignPoint& point) {
     figures.critical_path = Seconds(static_cast<double>(path.critical_path) * second_);
     figures.bound = Seconds(
         static_cast<double>(schedule::threshold_bound(loads_[w].tasks, path, point.counts())) * second_);
+    figures.shared_dram_makespan =
+        Seconds(schedule::share_bandwidth(loads_[w].tasks, laid, dram_demand(point, w)).makespan * second_);
     figures.throughput = study_.workloads[w].samples / seconds;
     figures.energy = Joules(energy(point, w, seconds));
     const std::vector<uint8_t> parts = bound_by(point, w);

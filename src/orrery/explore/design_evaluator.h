@@ -62,6 +62,9 @@ class DesignEvaluator {
   DesignScore score(const DesignPoint& point, std::vector<double> seconds);
   // Of one pass of workload w that takes `seconds`: dynamic and leakage, J.
   double energy(const DesignPoint& point, size_t w, double seconds);
+  // DRAM traffic of each task of workload w over what DRAM moves within its duration, 0 to 1; after
+  // scheduler(point, w).
+  std::vector<double> dram_demand(const DesignPoint& point, size_t w);
   // All figures of a design, and its schedule.
   EvaluatedDesign describe(const DesignPoint& point);
   WorkloadSchedule schedule(const DesignPoint& point, size_t w);

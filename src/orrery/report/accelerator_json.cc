@@ -27,6 +27,7 @@ json design_of(const EvaluatedDesign& d) {
     for (size_t k = 0; k < f.critical_by.size(); ++k)
       by[explore::kCriticalParts[k]] = real(f.critical_by[k].value());
     loads.push_back({{"makespan_s", real(f.makespan.value())},
+                     {"shared_dram_makespan_s", real(f.shared_dram_makespan.value())},
                      {"critical_path_s", real(f.critical_path.value())},
                      {"bound_s", real(f.bound.value())},
                      {"throughput_per_s", real(f.throughput)},

@@ -29,6 +29,9 @@ std::string verdict_sentence(const AcceleratorReport& report);
 std::string certificate_sentence(const AcceleratorReport& report);
 // What binds the best design, in a sentence; "" where there is none.
 std::string bound_by_sentence(const AcceleratorReport& report);
+// What a pass takes where operators that run at once share DRAM, and what is left of the gain over the
+// reference; "" where nothing was found.
+std::string shared_dram_sentence(const AcceleratorReport& report);
 // Whether it stays the best under the moved parameters, and whether it stays ahead of the reference.
 std::string sensitivity_sentence(const AcceleratorReport& report);
 

@@ -128,6 +128,7 @@ std::string accelerator_text(const AcceleratorReport& report, const TerminalStyl
                   style, 6);
   }
   text += paragraph("bound by: " + bound_by_sentence(report), style, 2);
+  text += paragraph("with DRAM shared between cores at once: " + shared_dram_sentence(report), style, 2);
   auto step =
       std::ranges::find_if(report.plan.next_steps, [](const explore::NextStep& s) { return s.gain > 0; });
   text += paragraph(step == report.plan.next_steps.end()

@@ -10,7 +10,7 @@ namespace {
 
 using explore::EvaluatedDesign;
 
-constexpr double kPercent = 100;
+constexpr double kPercent = 100, kMilli = 1e3;
 
 }  // namespace
 
@@ -55,6 +55,26 @@ std::string bound_by_sentence(const AcceleratorReport& report) {
     }
     parts.push_back((best->workloads.size() > 1 ? report.study.workloads[w].name + ": " : "") + text +
                     " of the critical path");
+  }
+  return join(parts, "; ");
+}
+
+std::string shared_dram_sentence(const AcceleratorReport& report) {
+  const auto& best = report.plan.result.best;
+  if (!best) return {};
+  std::vector<std::string> parts;
+  for (size_t w = 0; w < best->workloads.size(); ++w) {
+    const explore::WorkloadFigures& f = best->workloads[w];
+    if (!(f.makespan.value() > 0)) continue;
+    std::string text = fmt::format("{} {:.4g} ms a pass, {:+.1f} %", report.study.workloads[w].name,
+                                   f.shared_dram_makespan.value() * kMilli,
+                                   kPercent * (f.shared_dram_makespan / f.makespan - 1));
+    if (report.plan.reference) {
+      const explore::WorkloadFigures& other = report.plan.reference->workloads[w];
+      text += fmt::format(", throughput x {:.3g} of the reference's",
+                          other.shared_dram_makespan / f.shared_dram_makespan);
+    }
+    parts.push_back(std::move(text));
   }
   return join(parts, "; ");
 }

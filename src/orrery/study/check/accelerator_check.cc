@@ -16,6 +16,7 @@ namespace {
 
 constexpr double kCounted = 1e-9;  // sums of doubles in another order
 constexpr double kEnergy = 1e-6;   // as the plan sums it by kernels
+constexpr double kShared = 1e-6;   // as it simulates it from traffic summed by kernels
 constexpr int kMostCores = 1 << 20, kMostSide = 1 << 20;
 constexpr int64_t kMostCycles = int64_t{1} << 52;
 
@@ -66,6 +67,7 @@ class AcceleratorChecker {
     loads_ = recount_loads(study_, point_);
     check_price(*best);
     std::vector<double> seconds = check_schedules(*best);
+    check_reference();
     check_objective(*best, seconds);
     check_certificate(best->at("objective").as_number());
   }
@@ -119,6 +121,10 @@ class AcceleratorChecker {
       seconds.push_back(static_cast<double>(claimed.makespan) / clock);
       add(figure_claim(name + ": makespan, s", figures[w].at("makespan_s").as_number(), seconds.back(),
                        kCounted));
+      // Plans from before it was a figure claim nothing of it.
+      if (const Node* shared = figures[w].find("shared_dram_makespan_s"); shared && fault.empty())
+        add(figure_claim(name + ": makespan with DRAM shared, s", shared->as_number(),
+                         shared_dram_seconds(study_, loads_[w], claimed), kShared));
       add(figure_claim(name + ": critical path, s", figures[w].at("critical_path_s").as_number(),
                        static_cast<double>(loads_[w].critical_path) / clock, kCounted));
       const double least =
@@ -143,6 +149,26 @@ class AcceleratorChecker {
                        kEnergy));
     }
     return seconds;
+  }
+
+  // The plan holds no schedule of the reference: the greedy one is laid out here.
+  void check_reference() {
+    const Node* claimed = root_.find("reference");
+    if (!study_.reference || !claimed) return;
+    const std::vector<LoadRecount> loads = recount_loads(study_, *study_.reference);
+    const std::vector<Node>& figures = claimed->at("workloads").items();
+    if (figures.size() != loads.size()) claimed->at("workloads").fail("expected one entry for each workload");
+    for (size_t w = 0; w < loads.size(); ++w) {
+      const std::string name = "reference, " + study_.workloads[w].name;
+      const schedule::CoreSchedule laid =
+          schedule::ListScheduler(loads[w].tasks).schedule(study_.reference->counts());
+      add(figure_claim(name + ": makespan, s", figures[w].at("makespan_s").as_number(),
+                       static_cast<double>(laid.makespan) / study_.base.accelerator()->clock.value(),
+                       kCounted));
+      if (const Node* shared = figures[w].find("shared_dram_makespan_s"))
+        add(figure_claim(name + ": makespan with DRAM shared, s", shared->as_number(),
+                         shared_dram_seconds(study_, loads[w], laid), kShared));
+    }
   }
 
   schedule::CoreSchedule read_schedule(const Node& node, const schedule::TaskGraph& tasks, double clock,

@@ -6,7 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "orrery/schedule/cores/list_schedule.h"
+#include "orrery/cost/accelerator/kernel_bill.h"
+#include "orrery/schedule/cores/shared_bandwidth.h"
 
 namespace orrery::study {
 namespace {
@@ -80,7 +81,13 @@ std::vector<LoadRecount> recount_loads(const AcceleratorStudy& study, const Desi
     LoadRecount load;
     load.tasks = schedule::task_graph(graph, costs, device.accelerator()->clock);
     load.work = load.tasks.work();
-    for (const graph::Operator& op : graph.operators) load.dynamic_energy += costs[op.kernel].energy.value();
+    for (const graph::Operator& op : graph.operators) {
+      load.dynamic_energy += costs[op.kernel].energy.value();
+      const auto duration = static_cast<double>(load.tasks[load.dram_demand.size()].duration);
+      const bool moves = study.options.memory && duration > 0 && !cost::on_a_link(graph.kernels[op.kernel]);
+      const Seconds alone = costs[op.kernel].traffic[cost::kDram] / device.memory_bandwidth;
+      load.dram_demand.push_back(moves ? std::min(1.0, alone.value() * clock_of(study) / duration) : 0);
+    }
     std::vector<int64_t> end(load.tasks.size());
     for (size_t t = 0; t < end.size(); ++t) {
       int64_t start = 0;
@@ -115,6 +122,11 @@ std::vector<double> greedy_seconds(const AcceleratorStudy& study, const DesignPo
         static_cast<double>(schedule::ListScheduler(load.tasks).schedule(point.counts()).makespan) /
         clock_of(study));
   return seconds;
+}
+
+double shared_dram_seconds(const AcceleratorStudy& study, const LoadRecount& load,
+                           const schedule::CoreSchedule& laid) {
+  return schedule::share_bandwidth(load.tasks, laid, load.dram_demand).makespan / clock_of(study);
 }
 
 std::vector<double> reference_values(const AcceleratorStudy& study) {

@@ -8,7 +8,7 @@
 
 #include "orrery/explore/accelerator_plan.h"
 #include "orrery/hardware/accelerator_cost.h"
-#include "orrery/schedule/cores/task_graph.h"
+#include "orrery/schedule/cores/list_schedule.h"
 
 namespace orrery::study {
 
@@ -23,9 +23,10 @@ std::string passed_limit(const explore::AcceleratorStudy& study, const DesignPri
 // One workload on cores of one size: tasks in cycles, and what a pass takes whatever the counts.
 struct LoadRecount {
   schedule::TaskGraph tasks;
-  int64_t critical_path = 0;                         // cycles; longest path, by one sweep
-  std::array<int64_t, 2> work{};                     // cycles of matrix and of vector cores
-  double dynamic_energy = 0;                         // J
+  int64_t critical_path = 0;        // cycles; longest path, by one sweep
+  std::array<int64_t, 2> work{};    // cycles of matrix and of vector cores
+  double dynamic_energy = 0;        // J
+  std::vector<double> dram_demand;  // of each task: DRAM traffic over what DRAM moves within its duration
   int64_t bound(schedule::CoreCounts counts) const;  // no schedule is shorter
 };
 std::vector<LoadRecount> recount_loads(const explore::AcceleratorStudy& study,
@@ -40,6 +41,9 @@ double recount_objective(const explore::AcceleratorStudy& study, const DesignPri
 // Makespans of the greedy schedule, seconds.
 std::vector<double> greedy_seconds(const explore::AcceleratorStudy& study, const explore::DesignPoint& point,
                                    const std::vector<LoadRecount>& loads);
+// Of a schedule where what runs at once shares DRAM, seconds.
+double shared_dram_seconds(const explore::AcceleratorStudy& study, const LoadRecount& load,
+                           const schedule::CoreSchedule& laid);
 // Of each workload on the reference design, for recount_objective.
 std::vector<double> reference_values(const explore::AcceleratorStudy& study);
 
