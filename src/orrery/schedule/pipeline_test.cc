@@ -93,6 +93,14 @@ TEST(Pipeline, equal_stages_take_the_closed_form) {
   }
 }
 
+// Closed forms of unlike stages only bound it: Σ load + (m - 1)·max load is 51 here, (m + p - 1)·max 55.
+TEST(Pipeline, unlike_stages_take_less_than_their_closed_forms) {
+  const std::vector<StageCost> unlike = {stage(1, 2), stage(2, 3), stage(1.5, 2.5), stage(1.5, 2.5)},
+                               alike(4, stage(1, 2));
+  EXPECT_DOUBLE_EQ(run_pipeline(unlike, {.micro_batches = 8}).time.value(), 49);
+  EXPECT_DOUBLE_EQ(run_pipeline(alike, {.micro_batches = 8}).time.value(), 33);
+}
+
 TEST(Pipeline, forwards_alone_take_the_closed_form) {
   for (int p = 1; p <= 6; ++p) {
     for (int m = 1; m <= 9; ++m) {

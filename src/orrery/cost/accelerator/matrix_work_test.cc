@@ -50,6 +50,16 @@ TEST(MatrixWork, every_pass_of_a_convolution_has_the_forwards_multiplications) {
   }
 }
 
+TEST(MatrixWork, training_a_layer_of_llama_multiplies_three_times) {
+  double all = 0;
+  for (Pass pass : {Pass::Forward, Pass::InputGradient, Pass::WeightGradient}) {
+    for (const MatrixWork& work : matrix_work(
+             graph::make(graph::GemmSize{1, 4096, 11008, 4096}, DataType::BF16, DataType::BF16, pass)))
+      all += multiply_accumulates(work.size);
+  }
+  EXPECT_EQ(all, 554'050'781'184.0);
+}
+
 TEST(MatrixWork, of_a_depthwise_convolution_is_not_nothing) {
   ConvolutionSize depthwise{1, 96, 96, 56, 56, 3, 3, 1, 1, 1, 1, 96};
   EXPECT_EQ(multiply_accumulates(matrix_work(graph::make(depthwise, DataType::BF16))[0].size),
