@@ -59,11 +59,7 @@ class PointTable {
     uint32_t word = 0, slots = 0;
     Reference reference = 0;  // 0: none
   };
-  Probe begin_probe(uint64_t hash) const {
-    Place at = locate_unchecked(hash);
-    Probe probe{.bucket = at.home, .mark = at.mark};
-    return probe;
-  }
+  Probe begin_probe(uint64_t hash) const { return probe_at(locate_unchecked(hash)); }
   static void read_bucket(Probe& probe);
   // Whether the entry may lie in the bucket behind; the probe is led there.
   static bool goes_on(Probe& probe);
@@ -72,10 +68,7 @@ class PointTable {
 
   // Whether no key of this hash is here or ever got lost; false says nothing.
   bool surely_absent(uint64_t hash) const {
-    Probe probe{};
-    const Place at = locate(hash);
-    probe.bucket = at.home;
-    probe.mark = at.mark;
+    Probe probe = probe_at(locate(hash));
     read_bucket(probe);
     return says_absent(probe) && unchanged(probe);
   }
@@ -167,6 +160,7 @@ class PointTable {
     pool_.touch(static_cast<Unit>(at.shard) + at.bucket, (kReach + 1) * sizeof(Bucket));
     return at;
   }
+  static Probe probe_at(const Place& at) { return {.bucket = at.home, .mark = at.mark}; }
   static uint32_t slots_with(const Bucket& bucket, uint16_t mark);
   static bool try_lock(Bucket& bucket) {
     uint32_t word = bucket.word.load(std::memory_order_relaxed);

@@ -233,6 +233,15 @@ std::string bound_section(const ShownJson& report) {
          "</section>\n";
 }
 
+// Of the row that `pointer` leads to.
+std::string cells(const ShownJson& report, const std::string& pointer, const std::vector<Figure>& figures) {
+  std::string row;
+  for (const Figure& figure : figures)
+    row += "<td class=\"num\">" + report.number(pointer + "/" + figure.field, figure.scale, figure.decimals) +
+           "</td>";
+  return row;
+}
+
 std::string sensitivity_section(const ShownJson& report) {
   if (report.size("/sensitivity") == 0) return {};
   std::vector<Figure> figures = known_figures(report, "sensitivity");
@@ -243,10 +252,7 @@ std::string sensitivity_section(const ShownJson& report) {
     rows += "<tr><th scope=\"row\">" + report.text(pointer + "/setting") + " " +
             report.number(pointer + "/value") +
             (report.flag(pointer + "/chosen") ? "<small>this plan</small>" : "") + "</th>";
-    for (const Figure& figure : figures)
-      rows += "<td class=\"num\">" +
-              report.number(pointer + "/" + figure.field, figure.scale, figure.decimals) + "</td>";
-    rows += "</tr>\n";
+    rows += cells(report, pointer, figures) + "</tr>\n";
   }
   return "<section id=\"sensitivity\">\n<h2>What a looser cap or faster links would change</h2>\n<p>Balance "
          "is paid for with traffic: each "
@@ -302,10 +308,7 @@ std::string phases_section(const ShownJson& report) {
     rows += "<tr><th scope=\"row\">" + report.text(pointer + "/map_for") +
             (report.flag(pointer + "/chosen") ? "<small>this plan</small>" : "") + "</th><td>" +
             report.text(pointer + "/judged_on") + "</td>";
-    for (const Figure& figure : figures)
-      rows += "<td class=\"num\">" +
-              report.number(pointer + "/" + figure.field, figure.scale, figure.decimals) + "</td>";
-    rows += "</tr>\n";
+    rows += cells(report, pointer, figures) + "</tr>\n";
   }
   return "<section id=\"phases\">\n<h2>Prefill and decode</h2>\n<p>The map made for each phase, and one made "
          "for both, on held-out tokens of each: what one phase's map costs the other.</p>\n"
